@@ -1,0 +1,354 @@
+//! A step: one fenced block that does or checks one thing.
+
+use std::time::Duration;
+
+use crate::expectation::Expectation;
+use crate::names::Name;
+use crate::source::Span;
+use crate::sql::SqlBody;
+use crate::value::TextTemplate;
+
+/// One step of a stage or of a way back.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its id.
+    pub id: Name,
+    /// The whole fenced block.
+    pub span: Span,
+    /// The line `@verb id`.
+    pub head: Span,
+    /// The store it speaks to: `@store`, else the runbook's home (sql, toml) or its only http store (http). `None` for sh and text.
+    pub store: Option<Name>,
+    /// How it reaches that store.
+    pub via: Via,
+    /// `@role`: set by the engine, local to the transaction.
+    pub role: Option<String>,
+    /// `@login`: another login of the store, on its own connection.
+    pub login: Option<Name>,
+    /// `@timeout`: bounds one attempt. `None` means the runbook's `statement_timeout`.
+    pub timeout: Option<Duration>,
+    /// `@valid`: how long a result may be relied on. `None` means 5 minutes for read-only steps and for ever for others.
+    pub valid: Option<Duration>,
+    /// `@says`: the sentence a halt names itself with.
+    pub says: Option<String>,
+    /// `@requires`: earlier steps or stages that must hold or be complete.
+    pub requires: Vec<Name>,
+    /// `@ensures`: checks that stand below and are evaluated in this step's gate.
+    pub ensures: Vec<Name>,
+    /// `@unless`: a check; if it holds the step is already done.
+    pub unless: Option<Name>,
+    /// `@conserves`: records whose values must be equal before and after, in the gate.
+    pub conserves: Vec<Name>,
+    /// `@evidence rows`: keep the rows, not only their count and hash.
+    pub evidence_rows: bool,
+    /// `@waive rule reason`: lint findings that the author accepts, with the reason.
+    pub waivers: Vec<Waiver>,
+    /// What it does.
+    pub action: Action,
+    /// SHA-256 over the step's tokens, comments dropped, literals kept: equal meaning, equal digest.
+    pub meaning: [u8; 32],
+}
+
+/// A lint finding that the author accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiver {
+    /// The rule's code.
+    pub rule: String,
+    /// Why it is acceptable here; never empty.
+    pub reason: String,
+}
+
+/// Which address of a store a step uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Via {
+    /// Straight to the server.
+    #[default]
+    Direct,
+    /// Through the store's `pooled` URL.
+    Pooled,
+}
+
+/// What a step does, one variant per verb.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Keeps what a query or request answers.
+    Record(Record),
+    /// Judges what a query, request or script answers.
+    Check(Check),
+    /// Dumps the store and rehearses the dump.
+    Backup(Backup),
+    /// Puts the store back to a backup. Only in ways back.
+    Restore(Restore),
+    /// Applies a versioned change in one gate transaction.
+    Migrate(Migrate),
+    /// Refuses writes to tables from now on.
+    Seal(Seal),
+    /// Seals tables and moves them out of sight.
+    Retire(Retire),
+    /// Ends sessions.
+    Evict(Evict),
+    /// Must hold from one place to another.
+    Watch(Watch),
+    /// Waits for a person.
+    Confirm(Confirm),
+    /// Changes something outside.
+    Command(Command),
+}
+
+impl Action {
+    /// The verb as written after `@`.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Check(_) => "check",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Migrate(_) => "migrate",
+            Self::Seal(_) => "seal",
+            Self::Retire(_) => "retire",
+            Self::Evict(_) => "evict",
+            Self::Watch(_) => "watch",
+            Self::Confirm(_) => "confirm",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// Whether the verb leaves stores as they are: `record`, `check`, `watch`, `confirm`.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Check(_) | Self::Watch(_) | Self::Confirm(_))
+    }
+}
+
+/// What a record, check or watch asks.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// SQL, read in one transaction that is rolled back.
+    Sql(SqlBody),
+    /// One HTTP request.
+    Http(HttpRequest),
+    /// A script.
+    Sh(Script),
+}
+
+/// `record`
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What is asked (sql or http).
+    pub question: Question,
+    /// `@rows`: keep a relation instead of one row of values.
+    pub rows: bool,
+    /// `@at backup`: evaluated on the snapshot of that backup, which stands below.
+    pub at: Option<Name>,
+    /// `@value name /pointer` of an http record.
+    pub values: Vec<KeptValue>,
+}
+
+/// `@value name /pointer`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptValue {
+    /// The name it is kept under.
+    pub name: Name,
+    /// RFC 6901 pointer into the JSON body.
+    pub pointer: String,
+}
+
+/// `check`
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What is asked.
+    pub question: Question,
+    /// How the answer is judged. Never empty.
+    pub expect: Vec<Expectation>,
+    /// `@attempt`: lifts READ ONLY; never evaluated by `plan`.
+    pub attempt: bool,
+    /// `@each`: with `-- @setup`, every statement after it is judged by itself. Holds how many statements are setup.
+    pub each: Option<EachAfter>,
+    /// `@over`: zero rows or a zero here means that nothing was examined.
+    pub over: Option<Over>,
+    /// `@only unless`: evaluated only where an `@unless` names it, never as a step.
+    pub only_unless: bool,
+    /// `@harmless why`: an http method other than GET, or a script, that changes nothing.
+    pub harmless: Option<String>,
+    /// `@value name /pointer` of an http check.
+    pub values: Vec<KeptValue>,
+}
+
+/// How many leading statements are setup when `@each` judges the rest one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EachAfter {
+    /// Statements before the `-- @setup` line's end; they must succeed.
+    pub setup_statements: usize,
+}
+
+/// `@over`: how much a check looked at.
+#[derive(Clone, Debug)]
+pub enum Over {
+    /// A query in the same snapshot, as the engine's own role.
+    Sql(SqlBody),
+    /// A recorded value.
+    Value(crate::value::ValueRef),
+}
+
+/// An HTTP request as the page writes it.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Path and query, joined to the store's url.
+    pub path: TextTemplate,
+    /// Header lines.
+    pub headers: Vec<(String, TextTemplate)>,
+    /// The body after the empty line.
+    pub body: Option<TextTemplate>,
+}
+
+/// A shell script, run by `/bin/sh -eu` with `TG_*` variables only.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The text, exactly as the page has it.
+    pub text: String,
+    /// The values it reads as `TG_NAME` or `TG_STEP_COLUMN`, found by scanning for `$TG_` and `${TG_`.
+    pub values: Vec<(String, crate::value::ValueRef)>,
+}
+
+/// `backup`
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Where the dump goes: `file = "…"`.
+    pub file: TextTemplate,
+    /// Empty: the whole database (without schema `tidegate`).
+    pub tables: Vec<String>,
+    /// Rehearse by restoring into the login `scratch`. `Err` holds the waiver's reason: `rehearse = { waived = "why" }`.
+    pub rehearse: Result<(), String>,
+    /// Most bytes the dump may take; `None` without limit. `bytes_max = 1000000`.
+    pub bytes_max: Option<u64>,
+}
+
+/// `restore`
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// The backup step it restores: `backup = "id"`.
+    pub backup: Name,
+}
+
+/// `migrate`
+#[derive(Clone, Debug)]
+pub struct Migrate {
+    /// `@version`: digits, kept with their leading zeros.
+    pub version: Option<String>,
+    /// The name that the version table keeps: the `@file`'s base name, else the step's id.
+    pub name: String,
+    /// What goes forward.
+    pub body: SqlBody,
+    /// What comes after `-- @undo`.
+    pub undo: Option<SqlBody>,
+    /// `@outside-transaction`: one statement, such as CREATE INDEX CONCURRENTLY.
+    pub outside_transaction: bool,
+    /// SHA-256 of the forward body's tokens, comments dropped: what the version table keeps, in hexadecimal.
+    pub checksum: String,
+}
+
+/// `seal`
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// Names or patterns such as `public.*`.
+    pub tables: Vec<String>,
+    /// `for = "30m"`: lifts by itself after this long.
+    pub lasts: Option<Duration>,
+}
+
+/// `retire`
+#[derive(Clone, Debug)]
+pub struct Retire {
+    /// `@version`
+    pub version: Option<String>,
+    /// Names of tables.
+    pub tables: Vec<String>,
+    /// What the version table keeps, in hexadecimal.
+    pub checksum: String,
+}
+
+/// `evict`: ends sessions of this database that match all of what is given.
+#[derive(Clone, Debug)]
+pub struct Evict {
+    /// Role names; empty means any.
+    pub roles: Vec<String>,
+    /// `application_name` values; empty means any.
+    pub applications: Vec<String>,
+    /// `pg_stat_activity.state` values; empty means any.
+    pub states: Vec<String>,
+    /// Only sessions whose state is older.
+    pub older_than: Option<Duration>,
+    /// More matches than this and nothing is ended.
+    pub at_most: u32,
+}
+
+/// `watch`
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// What is asked (sql or http).
+    pub question: Question,
+    /// How the answer is judged.
+    pub expect: Vec<Expectation>,
+    /// `@over`, as for a check.
+    pub over: Option<Over>,
+    /// `@every`: from the start of one look to the start of the next. Default 10 s.
+    pub every: Duration,
+    /// `@from`: a step or stage; default: where the watch stands.
+    pub from: Option<Name>,
+    /// `@until`: a step or stage; the watch closes when that has ended. Default: the end of its own stage.
+    pub until: Option<Name>,
+    /// `@trips-after n`: consecutive fails before it trips. Default 1.
+    pub trips_after: u32,
+    /// `@unknown-after`: no answer for this long halts the run. Default 1 minute.
+    pub unknown_after: Duration,
+    /// `@on-trip`
+    pub on_trip: OnTrip,
+    /// `@harmless why` for an http method other than GET.
+    pub harmless: Option<String>,
+}
+
+/// What a tripped watch does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnTrip {
+    /// The run halts.
+    #[default]
+    Halt,
+    /// The run goes back to the state before the watch's `@from`.
+    Rollback,
+    /// The trip is journaled and `on_halt` is called; the run goes on.
+    Notify,
+}
+
+/// `confirm`
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    /// What the person is shown.
+    pub text: TextTemplate,
+    /// `@approvers`: names that may approve; empty means anybody.
+    pub approvers: Vec<String>,
+    /// `@not-actor`: the approver must not be who started the run.
+    pub not_actor: bool,
+}
+
+/// `command`
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// What is done.
+    pub deed: Deed,
+    /// How its answer is judged; empty means success of its kind (2xx, exit 0).
+    pub expect: Vec<Expectation>,
+    /// `@value name /pointer` of an http command.
+    pub values: Vec<KeptValue>,
+}
+
+/// What a command does.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// One HTTP request.
+    Http(HttpRequest),
+    /// A script.
+    Sh(Script),
+}
