@@ -20,7 +20,7 @@ pub use runbook::{
     Address, AdoptedVersions, Limits, NeedsRun, ProseBlock, Runbook, Stage, Store, StoreKind, Versions, Way,
 };
 pub use source::{FileContent, SourcePath, Sources, Span};
-pub use sql::{Doomed, Effect, SqlBody, SqlPiece, SqlStatement};
+pub use sql::{Doomed, Effect, ObjectName, SqlBody, SqlPiece, SqlStatement};
 pub use step::{
     Action, Backup, Check, Command, Confirm, Deed, EachAfter, Evict, HttpRequest, KeptValue, Migrate, OnTrip,
     Over, Question, Record, Restore, Retire, Script, Seal, Step, Via, Waiver, Watch,

@@ -38,13 +38,13 @@ pub enum SqlPiece {
 }
 
 /// What a statement does, by its words alone. The catalog is asked again when it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
     /// The command, upper case, such as `SELECT`, `CREATE TABLE`, `DO`.
     pub command: String,
-    /// Relations, columns and other objects it destroys or empties, as written.
+    /// Relations, columns and other objects it destroys, empties, hides or renames, as written.
     pub destroys: Vec<Doomed>,
-    /// It runs code that the parser cannot see into: `DO`, `CALL`, a function call as a statement's purpose.
+    /// It runs code that the parser cannot see into: `DO`, `CALL`, `EXECUTE`, or a SELECT that calls a function which is not PostgreSQL's own.
     pub opaque: bool,
     /// Why it cannot run inside a transaction block, such as `CREATE INDEX CONCURRENTLY`.
     pub outside_transaction: Option<&'static str>,
@@ -54,15 +54,44 @@ pub struct Effect {
     pub reads_only: bool,
     /// Session state that outlives the transaction and that a pooler would leak, such as `SET`, `PREPARE`.
     pub session_state: Option<&'static str>,
+    /// Objects it creates, as written.
+    pub creates: Vec<ObjectName>,
+    /// Relations it reads in FROM, USING or TABLE, as written; names of its own WITH queries left out.
+    pub reads: Vec<ObjectName>,
+    /// What it does that no rollback takes back, such as `nextval` or `COPY TO PROGRAM`; in the order written.
+    pub beyond_rollback: Vec<String>,
+    /// PostgreSQL takes bound parameters in it (queries and data changes; not DDL and other utility statements).
+    pub bindable: bool,
 }
 
-/// Something that a statement destroys or empties.
+/// Something that a statement destroys, empties, hides or renames.
+pub type Doomed = ObjectName;
+
+/// An object of the database as a statement names it.
+///
+/// A part that the page writes as `:"a"` stands here as `:a`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doomed {
-    /// `table`, `column`, `schema`, `function`, `view`, `rows`, `constraint`, …
+pub struct ObjectName {
+    /// `table`, `view`, `materialized view`, `schema`, `function`, `type`, …; `rows`, `column`, `constraint`, `trigger`,
+    /// `policy`, `rule` and `partition` are of the relation `name`.
     pub kind: &'static str,
     /// Schema part as written, if any, folded as PostgreSQL folds it.
     pub schema: Option<String>,
     /// Name, folded as PostgreSQL folds it.
     pub name: String,
+    /// The column, constraint, trigger, policy, rule or partition of `name` that is meant, folded.
+    pub part: Option<String>,
+}
+
+impl std::fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        f.write_str(&self.name)?;
+        match &self.part {
+            Some(part) => write!(f, ".{part}"),
+            None => Ok(()),
+        }
+    }
 }
