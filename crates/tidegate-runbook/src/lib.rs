@@ -6,10 +6,13 @@
 
 mod diagnostic;
 mod expectation;
+mod meaning;
 mod names;
 mod runbook;
 mod source;
 mod sql;
+mod sql_effect;
+mod sql_text;
 mod step;
 mod value;
 
