@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Throwaway servers and misbehaving networks for tests and demonstrations.
+//!
+//! | wanted | take |
+//! |---|---|
+//! | a PostgreSQL of one's own | [`Cluster::shared`], or [`Cluster::start`] where the test restarts or breaks it |
+//! | a database of one's own | [`Cluster::database`], [`Cluster::database_from`] |
+//! | a second, older server to fail over to | [`Cluster::standby`] |
+//! | a pooler in transaction mode | [`Pgbouncer::start`] |
+//! | a connection that is lost at a named statement | [`Proxy`] with a [`Fault`] |
+//! | a program that is stopped, resumed or killed | [`Program`] |
+//! | to wait for something that becomes true | [`eventually`] |
+//!
+//! Starting a cluster is a copy of a prepared data directory and takes about 0.2 s, so each test process starts
+//! its own; nothing is shared between processes except that prepared directory. Everything that was started ends
+//! when its value is dropped, and also when the process that started it is killed: see [`warden`].
+
+pub mod account;
+mod cluster;
+mod database;
+mod error;
+mod eventually;
+mod image;
+mod lifecycle;
+mod port;
+pub mod prerequisites;
+mod program;
+mod scratch;
+pub mod warden;
+
+pub use cluster::{Cluster, ClusterOptions};
+pub use database::Database;
+pub use error::Error;
+pub use eventually::eventually;
+pub use program::{Outcome, Program, Running};
