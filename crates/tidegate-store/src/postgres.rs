@@ -1,0 +1,39 @@
+//! PostgreSQL: an address, a session, and one named transaction.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | where is it, and who am I there? | [`Address`] (URL, `PG*`, password file), [`ChildAccess`] for programs |
+//! | ask, or send data | [`Session::run`] (text, several statements), [`Session::query`] (bound), [`Session::copy_in`] |
+//! | change data | [`run_tx`]: committed, rolled back, or unknown; nothing in between |
+//! | why not? | [`Failure`] with its [`FailureKind`] |
+//! | a name or value inside SQL text | [`quote_identifier`], [`quote_literal`]: no other function puts text into SQL |
+
+mod address;
+mod answer;
+mod child_access;
+mod connect;
+mod conninfo;
+mod failure;
+mod notice;
+mod passfile;
+mod quote;
+mod session;
+mod text_value;
+mod tls;
+mod transaction;
+
+pub use address::{
+    Address, AddressError, CONNECT_TIMEOUT_DEFAULT, HOSTS_MAX, TargetSession, TlsMode, TlsRoots,
+};
+pub use answer::Answer;
+pub use child_access::ChildAccess;
+pub use failure::{Failure, FailureKind};
+pub use notice::{NOTICES_MAX, Notice};
+pub use quote::{QualifiedName, QualifiedNameError, parse_qualified_name, quote_identifier, quote_literal};
+pub use session::{ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CancelHandle, Session};
+pub use text_value::TextValue;
+pub use transaction::{ATTEMPTS_MAX, Isolation, TxError, TxOptions, TxOutcome, run_tx};
+
+/// The driver's vocabulary for bound values, and the rows it returns.
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{FromSql, ToSql, Type};

@@ -1,0 +1,312 @@
+//! Why a request to PostgreSQL failed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio_postgres::error::{DbError, ErrorPosition};
+
+/// What sort of failure it was: what the caller may decide upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A lock was not granted in time (55P03).
+    LockTimeout,
+    /// The statement ran out of time or was cancelled (57014).
+    Cancelled,
+    /// Concurrent transactions cannot be put in an order (40001).
+    Serialization,
+    /// Transactions waited for each other (40P01).
+    Deadlock,
+    /// The connection was lost after it had been made.
+    ConnectionLost,
+    /// No server answered at the address.
+    CannotConnect,
+    /// The server refused the user or the password (28P01, 28000), or wanted a password and none was given.
+    ///
+    /// Under SCRAM the server hides whether the role or the password is wrong: both are 28P01.
+    WrongPassword,
+    /// There is no such database (3D000).
+    DatabaseMissing,
+    /// The server or the transaction takes no writes (25006).
+    ReadOnlyServer,
+    /// The server's disk is full (53100).
+    DiskFull,
+    /// The server takes no more connections (53300).
+    TooManyConnections,
+    /// The server is shutting down, restarting or ended this connection (57P01 to 57P03).
+    ServerShuttingDown,
+    /// The role lacks a privilege (42501).
+    PermissionDenied,
+    /// TLS could not be agreed upon, or the server's certificate was refused.
+    Tls,
+    /// Anything else.
+    Other,
+}
+
+impl FailureKind {
+    fn of_sqlstate(sqlstate: &str) -> FailureKind {
+        match sqlstate {
+            "55P03" => FailureKind::LockTimeout,
+            "57014" => FailureKind::Cancelled,
+            "40001" => FailureKind::Serialization,
+            "40P01" => FailureKind::Deadlock,
+            "28P01" | "28000" => FailureKind::WrongPassword,
+            "3D000" => FailureKind::DatabaseMissing,
+            "25006" => FailureKind::ReadOnlyServer,
+            "53100" => FailureKind::DiskFull,
+            "53300" => FailureKind::TooManyConnections,
+            "57P01" | "57P02" | "57P03" => FailureKind::ServerShuttingDown,
+            "42501" => FailureKind::PermissionDenied,
+            class if class.starts_with("08") => FailureKind::ConnectionLost,
+            _ => FailureKind::Other,
+        }
+    }
+}
+
+/// One failed request. Its `Display` is one sentence; the source is kept apart for whoever prints the chain.
+#[derive(Clone)]
+pub struct Failure(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: FailureKind,
+    message: String,
+    sqlstate: Option<String>,
+    severity: Option<String>,
+    detail: Option<String>,
+    hint: Option<String>,
+    position: Option<u32>,
+    context: Option<String>,
+    constraint: Option<String>,
+    table: Option<String>,
+    while_connecting: bool,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure(Box::new(Inner {
+            kind,
+            message: message.into(),
+            sqlstate: None,
+            severity: None,
+            detail: None,
+            hint: None,
+            position: None,
+            context: None,
+            constraint: None,
+            table: None,
+            while_connecting: false,
+            source: None,
+        }))
+    }
+
+    pub(super) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Failure {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Failure {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The failure of a request over an open connection.
+    pub(super) fn from_driver(error: tokio_postgres::Error) -> Failure {
+        if let Some(said) = error.as_db_error() {
+            return Failure::from_server(said).with_source(error);
+        }
+        if error.is_closed() || has_io_error(&error) {
+            return Failure::new(FailureKind::ConnectionLost, "the connection to the server was lost")
+                .with_source(error);
+        }
+        // The driver's own sentences say nothing without their cause: "error serializing parameter 0".
+        let message = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        Failure::new(FailureKind::Other, message).with_source(error)
+    }
+
+    /// The failure of an attempt to connect to `place`.
+    pub(super) fn from_connecting(error: tokio_postgres::Error, place: &str) -> Failure {
+        let mut failure = match error.as_db_error() {
+            Some(_) => Failure::from_driver(error),
+            None => {
+                let (kind, sentence) = kind_of_connecting(&error);
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let message = match cause {
+                    Some(cause) => format!("{sentence} at {place}: {cause}"),
+                    None => format!("{sentence} at {place}: the server closed the connection"),
+                };
+                Failure::new(kind, message).with_source(error)
+            }
+        };
+        failure.0.while_connecting = true;
+        failure
+    }
+
+    /// Marks a failure as one of connecting.
+    pub(super) fn while_connecting(mut self) -> Failure {
+        self.0.while_connecting = true;
+        self
+    }
+
+    pub(super) fn from_server(said: &DbError) -> Failure {
+        let sqlstate = said.code().code();
+        let mut failure = Failure::new(FailureKind::of_sqlstate(sqlstate), said.message());
+        let inner = &mut failure.0;
+        inner.sqlstate = Some(sqlstate.to_owned());
+        inner.severity = Some(said.severity().to_owned());
+        inner.detail = said.detail().map(str::to_owned);
+        inner.hint = said.hint().map(str::to_owned);
+        inner.context = said.where_().map(str::to_owned);
+        inner.constraint = said.constraint().map(str::to_owned);
+        inner.table = said.table().map(str::to_owned);
+        inner.position = match said.position() {
+            Some(ErrorPosition::Original(at)) => Some(*at),
+            _ => None,
+        };
+        failure
+    }
+
+    /// What sort of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.0.kind
+    }
+
+    /// The five characters the server answered with; `None` when the failure is not the server's.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.0.sqlstate.as_deref()
+    }
+
+    /// The message alone, without the SQLSTATE.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The server's DETAIL.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// The server's HINT, or ours.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Where in the text that was sent, counted in characters from 1.
+    #[must_use]
+    pub fn position(&self) -> Option<u32> {
+        self.0.position
+    }
+
+    /// The server's CONTEXT: the functions and statements it was in.
+    #[must_use]
+    pub fn context(&self) -> Option<&str> {
+        self.0.context.as_deref()
+    }
+
+    /// The constraint that was violated.
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.constraint.as_deref()
+    }
+
+    /// The table that the failure is about, without its schema.
+    #[must_use]
+    pub fn table(&self) -> Option<&str> {
+        self.0.table.as_deref()
+    }
+
+    /// Whether the server ended the connection with this failure (FATAL or PANIC).
+    #[must_use]
+    pub fn ends_the_connection(&self) -> bool {
+        matches!(self.0.severity.as_deref(), Some("FATAL" | "PANIC"))
+            || self.0.kind == FailureKind::ConnectionLost
+    }
+
+    /// Whether it happened before there was a connection.
+    #[must_use]
+    pub fn happened_while_connecting(&self) -> bool {
+        self.0.while_connecting
+    }
+
+    /// Whether a check that failed so has no verdict: it was cancelled, refused a lock, could not be put in an order,
+    /// or the server could not be asked.
+    #[must_use]
+    pub fn is_unknown_verdict(&self) -> bool {
+        self.0.while_connecting
+            || matches!(
+                self.0.kind,
+                FailureKind::LockTimeout
+                    | FailureKind::Cancelled
+                    | FailureKind::Serialization
+                    | FailureKind::Deadlock
+                    | FailureKind::ConnectionLost
+                    | FailureKind::CannotConnect
+                    | FailureKind::ServerShuttingDown
+                    | FailureKind::TooManyConnections
+                    | FailureKind::Tls
+            )
+    }
+}
+
+fn has_io_error(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
+        && error.to_string().contains("communicating")
+}
+
+/// The driver does not publish its error kinds; the first words of its messages name them.
+fn kind_of_connecting(error: &tokio_postgres::Error) -> (FailureKind, &'static str) {
+    let said = error.to_string();
+    if said.contains("TLS") {
+        (FailureKind::Tls, "no TLS connection to the server")
+    } else if said.contains("authentication") || said.contains("configuration") {
+        (FailureKind::WrongPassword, "could not log in to the server")
+    } else if error.is_closed() || said.contains("connecting") || said.contains("communicating") {
+        (FailureKind::CannotConnect, "could not connect to the server")
+    } else {
+        (FailureKind::Other, "no agreement with the server")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.sqlstate {
+            Some(sqlstate) => write!(f, " (SQLSTATE {sqlstate})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("sqlstate", &self.0.sqlstate)
+            .field("detail", &self.0.detail)
+            .field("hint", &self.0.hint)
+            .field("position", &self.0.position)
+            .field("context", &self.0.context)
+            .field("while_connecting", &self.0.while_connecting)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The driver's error about a server's message holds nothing that the fields do not.
+        match &self.0.sqlstate {
+            Some(_) => None,
+            None => self.0.source.as_deref().map(|source| source as _),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The one door through which data changes: a named transaction that ends committed, rolled back, or unknown.
+
+use std::time::{Duration, Instant};
+
+use tracing::Instrument;
+
+use super::failure::{Failure, FailureKind};
+use super::quote::quote_literal;
+use super::session::{Session, cut_application_name};
+
+/// Attempts that [`TxOptions::attempts`] is cut down to.
+pub const ATTEMPTS_MAX: u32 = 100;
+
+/// What concurrent transactions may see of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Every statement reads what is committed when it starts.
+    #[default]
+    ReadCommitted,
+    /// Every statement reads the same snapshot.
+    RepeatableRead,
+    /// As if the transactions ran one after the other.
+    Serializable,
+}
+
+impl Isolation {
+    fn sql(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "READ COMMITTED",
+            Isolation::RepeatableRead => "REPEATABLE READ",
+            Isolation::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+/// How a transaction is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TxOptions {
+    /// The isolation level.
+    pub isolation: Isolation,
+    /// Whether the server refuses writes in it.
+    pub read_only: bool,
+    /// How long a statement waits for a lock; `None`: as long as it takes.
+    pub lock_timeout: Option<Duration>,
+    /// How long one statement may take; `None`: as long as it takes.
+    pub statement_timeout: Option<Duration>,
+    /// How long the transaction may sit between two statements before the server ends the connection; `None`: for
+    /// ever.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// How often the transaction is tried in all, at least once and at most [`ATTEMPTS_MAX`] times.
+    pub attempts: u32,
+    /// Whether a lock timeout (55P03) is tried again, as 40001 and 40P01 are.
+    pub retry_lock_timeouts: bool,
+    /// Upper bound of the wait before the second attempt; it doubles with each further one.
+    pub backoff_base: Duration,
+    /// Upper bound of any wait.
+    pub backoff_max: Duration,
+    /// Seed of the waits: each is drawn evenly from zero to its bound.
+    pub jitter_seed: u64,
+    /// Stands before the transaction's name in `application_name`.
+    pub application_prefix: String,
+}
+
+impl Default for TxOptions {
+    fn default() -> TxOptions {
+        TxOptions {
+            isolation: Isolation::ReadCommitted,
+            read_only: false,
+            lock_timeout: Some(Duration::from_secs(2)),
+            statement_timeout: Some(Duration::from_secs(60)),
+            idle_in_transaction_timeout: Some(Duration::from_secs(60)),
+            attempts: 5,
+            retry_lock_timeouts: false,
+            backoff_base: Duration::from_millis(20),
+            backoff_max: Duration::from_secs(2),
+            jitter_seed: 0,
+            application_prefix: String::new(),
+        }
+    }
+}
+
+/// How a transaction ended.
+#[derive(Debug)]
+#[must_use]
+pub enum TxOutcome<T, E> {
+    /// The server said that it is committed.
+    Committed(T),
+    /// Nothing of it remains.
+    RolledBack(E),
+    /// The connection was lost between sending COMMIT and the answer: it may be either. Never tried again here;
+    /// whoever asks must look at the data by another connection.
+    Unknown(Failure),
+}
+
+/// An error of a transaction's body, which may hold the failure that decides about another attempt.
+pub trait TxError: From<Failure> {
+    /// The failure of the store that this error stems from, where it does.
+    fn failure(&self) -> Option<&Failure>;
+}
+
+impl TxError for Failure {
+    fn failure(&self) -> Option<&Failure> {
+        Some(self)
+    }
+}
+
+/// How one attempt ended.
+enum Attempt<T, E> {
+    Committed(T),
+    RolledBack(E),
+    Unknown(Failure),
+}
+
+/// Runs `body` in a transaction.
+///
+/// `BEGIN` and the settings go out in one round trip; none of them takes a snapshot. The name, after the prefix, is
+/// the session's `application_name` meanwhile.
+///
+/// The body may run more than once: after a serialization failure, a deadlock or (when asked for) a lock timeout
+/// everything is rolled back and, after a random wait, begun again. It must not end the transaction itself. Nothing
+/// else may use the session meanwhile.
+///
+/// When the returned future is dropped a ROLLBACK is queued behind what runs.
+pub async fn run_tx<T, E: TxError>(
+    session: &Session,
+    name: &str,
+    options: &TxOptions,
+    mut body: impl AsyncFnMut(&Session) -> Result<T, E>,
+) -> TxOutcome<T, E> {
+    let span = tracing::info_span!(
+        "transaction",
+        tx = name,
+        attempts = tracing::field::Empty,
+        outcome = tracing::field::Empty,
+        elapsed_ms = tracing::field::Empty,
+    );
+    let started = Instant::now();
+    let mut attempts: u32 = 0;
+    let outcome =
+        run_attempts(session, name, options, &mut body, &mut attempts).instrument(span.clone()).await;
+    let ended_as = match &outcome {
+        TxOutcome::Committed(_) => "committed",
+        TxOutcome::RolledBack(_) => "rolled back",
+        TxOutcome::Unknown(_) => "unknown",
+    };
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.record("attempts", attempts);
+    span.record("outcome", ended_as);
+    span.record("elapsed_ms", elapsed_ms);
+    tracing::debug!(
+        parent: &span,
+        tx = name,
+        outcome = ended_as,
+        attempts,
+        elapsed_ms,
+        "a transaction ended"
+    );
+    outcome
+}
+
+async fn run_attempts<T, E: TxError>(
+    session: &Session,
+    name: &str,
+    options: &TxOptions,
+    body: &mut impl AsyncFnMut(&Session) -> Result<T, E>,
+    attempts: &mut u32,
+) -> TxOutcome<T, E> {
+    let begin = begin_statements(name, options);
+    let mut backoff = Backoff::new(options);
+    loop {
+        *attempts += 1;
+        let error = match attempt(session, &begin, body).await {
+            Attempt::Committed(value) => return TxOutcome::Committed(value),
+            Attempt::Unknown(failure) => return TxOutcome::Unknown(failure),
+            Attempt::RolledBack(error) => error,
+        };
+        let again = error.failure().is_some_and(|failure| is_retried(failure, options))
+            && *attempts < options.attempts.min(ATTEMPTS_MAX)
+            && !session.is_closed();
+        if !again {
+            return TxOutcome::RolledBack(error);
+        }
+        let wait = backoff.next_wait();
+        if let Some(failure) = error.failure() {
+            tracing::debug!(%failure, attempt = *attempts, ?wait, "a transaction is tried again");
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn is_retried(failure: &Failure, options: &TxOptions) -> bool {
+    match failure.kind() {
+        FailureKind::Serialization | FailureKind::Deadlock => true,
+        FailureKind::LockTimeout => options.retry_lock_timeouts,
+        _ => false,
+    }
+}
+
+async fn attempt<T, E: TxError>(
+    session: &Session,
+    begin: &str,
+    body: &mut impl AsyncFnMut(&Session) -> Result<T, E>,
+) -> Attempt<T, E> {
+    let mut open = OpenTransaction { session, ended: false };
+    let value = match session.run(begin).await {
+        Ok(_) => match body(session).await {
+            Ok(value) => value,
+            Err(error) => {
+                open.roll_back().await;
+                return Attempt::RolledBack(error);
+            }
+        },
+        Err(failure) => {
+            open.roll_back().await;
+            return Attempt::RolledBack(E::from(failure));
+        }
+    };
+    match open.commit().await {
+        Ended::Committed => Attempt::Committed(value),
+        Ended::RolledBack(failure) => Attempt::RolledBack(E::from(failure)),
+        Ended::Unknown(failure) => Attempt::Unknown(failure),
+    }
+}
+
+/// How COMMIT was answered.
+enum Ended {
+    Committed,
+    RolledBack(Failure),
+    Unknown(Failure),
+}
+
+/// A transaction that is rolled back when it is dropped before its end.
+struct OpenTransaction<'a> {
+    session: &'a Session,
+    ended: bool,
+}
+
+impl OpenTransaction<'_> {
+    async fn roll_back(&mut self) {
+        // If this fails the connection is gone, and the transaction with it.
+        if let Err(failure) = self.session.run("ROLLBACK").await {
+            tracing::debug!(%failure, "ROLLBACK was not answered");
+        }
+        self.ended = true;
+    }
+
+    async fn commit(&mut self) -> Ended {
+        if self.session.is_closed() {
+            self.ended = true;
+            return Ended::RolledBack(Failure::new(
+                FailureKind::ConnectionLost,
+                "the connection to the server was lost before COMMIT was sent",
+            ));
+        }
+        // In an aborted transaction COMMIT answers ROLLBACK, and outside of one it answers COMMIT; neither is an
+        // error. SAVEPOINT fails in both cases, and then the server does not look at COMMIT.
+        let answer = self.session.run("SAVEPOINT tidegate_commit; COMMIT").await;
+        match answer {
+            Ok(_) => {
+                self.ended = true;
+                Ended::Committed
+            }
+            // A connection that ends may do so after the commit became durable and before it was announced.
+            Err(failure) if failure.ends_the_connection() || failure.sqlstate().is_none() => {
+                self.ended = true;
+                Ended::Unknown(failure)
+            }
+            Err(failure) => {
+                self.roll_back().await;
+                Ended::RolledBack(failure)
+            }
+        }
+    }
+}
+
+impl Drop for OpenTransaction<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.session.roll_back_unattended();
+        }
+    }
+}
+
+fn begin_statements(name: &str, options: &TxOptions) -> String {
+    let mut sql = String::from("BEGIN ISOLATION LEVEL ");
+    sql.push_str(options.isolation.sql());
+    sql.push_str(if options.read_only { " READ ONLY" } else { " READ WRITE" });
+    let application_name = format!("{}{name}", options.application_prefix);
+    let idle = milliseconds(options.idle_in_transaction_timeout);
+    let settings = [
+        ("lock_timeout", milliseconds(options.lock_timeout)),
+        ("statement_timeout", milliseconds(options.statement_timeout)),
+        ("idle_in_transaction_session_timeout", idle),
+        ("application_name", cut_application_name(&application_name).to_owned()),
+    ];
+    for (setting, value) in settings {
+        sql.push_str("; SET LOCAL ");
+        sql.push_str(setting);
+        sql.push_str(" = ");
+        sql.push_str(&quote_literal(&value));
+    }
+    sql
+}
+
+/// A span as the server's settings take it: whole milliseconds, rounded up; 0 is no limit.
+fn milliseconds(limit: Option<Duration>) -> String {
+    limit.map_or_else(
+        || "0".to_owned(),
+        |limit| {
+            let most = Duration::from_millis(i32::MAX as u64);
+            let limit = limit.clamp(Duration::from_millis(1), most);
+            limit.as_nanos().div_ceil(1_000_000).to_string()
+        },
+    )
+}
+
+/// Waits drawn evenly from zero to a bound that doubles.
+struct Backoff {
+    bound: Duration,
+    max: Duration,
+    state: u64,
+}
+
+impl Backoff {
+    fn new(options: &TxOptions) -> Backoff {
+        Backoff {
+            bound: options.backoff_base.min(options.backoff_max),
+            max: options.backoff_max,
+            state: options.jitter_seed,
+        }
+    }
+
+    fn next_wait(&mut self) -> Duration {
+        let bound = self.bound;
+        self.bound = bound.saturating_mul(2).min(self.max);
+        // splitmix64: every seed, zero too, gives a sequence of its own.
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let share = (z >> 11) as f64 / (1_u64 << 53) as f64;
+        bound.mul_f64(share)
+    }
+}
