@@ -32,6 +32,10 @@ BEGIN
   IF NOT pg_has_role(database_owner, 'arrakis_app', 'MEMBER') THEN
     EXECUTE format('GRANT arrakis_app TO %I', database_owner);
   END IF;
+  -- It must also see what other sessions do, or it would take a busy server for a quiet one, and be able to end them.
+  IF NOT pg_has_role(database_owner, 'pg_read_all_stats', 'MEMBER') THEN
+    EXECUTE format('GRANT pg_read_all_stats, pg_signal_backend TO %I', database_owner);
+  END IF;
 EXCEPTION WHEN unique_violation THEN
   NULL; -- granted by another session at this moment
 END
