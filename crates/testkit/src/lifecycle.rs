@@ -212,10 +212,14 @@ impl Cluster {
     }
 
     fn log_end(&self) -> String {
-        let log = self.log().unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied().collect::<Vec<_>>().join("\n")
+        last_lines(&self.log().unwrap_or_default())
     }
+}
+
+/// The end of a log.
+pub(crate) fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied().collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a process still works in this data directory (a server's processes have it as working directory).

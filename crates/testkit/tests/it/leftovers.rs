@@ -7,22 +7,31 @@ use testkit::{Cluster, ClusterOptions, Program, Running, eventually};
 
 const BOUND: Duration = Duration::from_secs(60);
 
+/// The test that plays the dying part.
+const NAME: &str = "leftovers::the_dying_part";
+
 /// Set in the environment of the process that plays the dying test.
 const PART: &str = "TESTKIT_PLAYS";
 
 /// Runs this test program again with one test only, as the process that dies.
 fn play(part: &str) -> Running {
     Program::new(std::env::current_exe().unwrap())
-        .args(["--exact", "leftovers::the_dying_part", "--nocapture"])
+        .args(["--exact", NAME, "--nocapture"])
         .env(PART, part)
         .start()
         .unwrap()
 }
 
-/// Not a test by itself: the part that [`play`] gives to a child. Without a part it has nothing to die from.
+/// What [`play`] runs in a child. Without a part, it shows that the name in [`play`] is that of this test: a child
+/// that runs nothing would leave nothing either.
 #[tokio::test]
 async fn the_dying_part() {
-    let Ok(part) = std::env::var(PART) else { return };
+    let Ok(part) = std::env::var(PART) else {
+        let list = Program::new(std::env::current_exe().unwrap()).args(["--list", "--exact", NAME]);
+        let listed = list.run(BOUND).await.unwrap().stdout;
+        assert!(listed.contains(&format!("{NAME}: test\n")), "{listed}");
+        return;
+    };
     let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
     let sleeper = Program::new("sleep").arg("1000").start().unwrap();
     println!("pids {} {}", cluster.pid().unwrap(), sleeper.pid());
