@@ -5,6 +5,7 @@
 //! | where is it, and who am I there? | [`Address`] (URL, `PG*`, password file), [`ChildAccess`] for programs |
 //! | ask, or send data | [`Session::run`] (text, several statements), [`Session::query`] (bound), [`Session::copy_in`] |
 //! | change data | [`run_tx`]: committed, rolled back, or unknown; nothing in between |
+//! | which server is this? who else is there? | [`identity()`], [`sessions`] |
 //! | why not? | [`Failure`] with its [`FailureKind`] |
 //! | a name or value inside SQL text | [`quote_identifier`], [`quote_literal`]: no other function puts text into SQL |
 
@@ -14,10 +15,12 @@ mod child_access;
 mod connect;
 mod conninfo;
 mod failure;
+mod identity;
 mod notice;
 mod passfile;
 mod quote;
 mod session;
+pub mod sessions;
 mod text_value;
 mod tls;
 mod transaction;
@@ -28,6 +31,7 @@ pub use address::{
 pub use answer::Answer;
 pub use child_access::ChildAccess;
 pub use failure::{Failure, FailureKind};
+pub use identity::{Identity, identity};
 pub use notice::{NOTICES_MAX, Notice};
 pub use quote::{QualifiedName, QualifiedNameError, parse_qualified_name, quote_identifier, quote_literal};
 pub use session::{ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CancelHandle, Session};
