@@ -376,6 +376,17 @@ impl Address {
         Address { database: database.to_owned(), ..self.clone() }
     }
 
+    /// The same servers and database, with the user and password of `other` (for a login that goes through a pooler).
+    #[must_use]
+    pub fn with_credentials_of(&self, other: &Address) -> Address {
+        let password = other.hosts.iter().find_map(|host| host.password.clone());
+        let mut address = Address { user: other.user.clone(), ..self.clone() };
+        for host in &mut address.hosts {
+            host.password.clone_from(&password);
+        }
+        address
+    }
+
     /// Every secret in this address, for a redactor. Empty when there is no password.
     #[must_use]
     pub fn secrets(&self) -> Vec<&str> {
