@@ -106,11 +106,6 @@ impl Failure {
         self
     }
 
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Failure {
-        self.0.hint = Some(hint.into());
-        self
-    }
-
     /// The failure of a request over an open connection.
     pub(super) fn from_driver(error: tokio_postgres::Error) -> Failure {
         if let Some(said) = error.as_db_error() {
@@ -194,7 +189,7 @@ impl Failure {
         self.0.detail.as_deref()
     }
 
-    /// The server's HINT, or ours.
+    /// The server's HINT.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()

@@ -154,6 +154,42 @@ pub async fn end_by_prefix(session: &Session, prefix: &str, bound: Duration) -> 
     end(session, meant, bound).await
 }
 
+/// As [`end_by_prefix`], for a caller who may not go on while one of them is left: returns how many were ended.
+///
+/// # Idempotence
+/// Ending nobody is success.
+///
+/// # Errors
+/// As [`end_by_prefix`], and a failure of kind [`FailureKind::PermissionDenied`] or [`FailureKind::Other`] that names
+/// the backends that are still there.
+pub async fn end_by_application(session: &Session, prefix: &str, bound: Duration) -> Result<u64, Failure> {
+    let outcome = end_by_prefix(session, prefix, bound).await?;
+    let pids = |backends: &[Backend]| -> String {
+        backends.iter().map(|backend| backend.pid.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if !outcome.refused.is_empty() {
+        return Err(Failure::new(
+            FailureKind::PermissionDenied,
+            format!(
+                "this role may not end the backends of '{prefix}' (pid {}); have them ended by their owner, or grant \
+                 pg_signal_backend",
+                pids(&outcome.refused)
+            ),
+        ));
+    }
+    if !outcome.lingering.is_empty() {
+        return Err(Failure::new(
+            FailureKind::Other,
+            format!(
+                "the backends of '{prefix}' were told to end but are still there after {bound:?} (pid {}); wait, or \
+                 end them on the server",
+                pids(&outcome.lingering)
+            ),
+        ));
+    }
+    Ok(u64::try_from(outcome.ended.len()).unwrap_or(u64::MAX))
+}
+
 /// Ends these backends, each only if it still is the one that was listed and a client of this database, and waits at
 /// most `bound` until they are gone.
 ///
