@@ -1,4 +1,8 @@
-//! Finding the server programs on this machine, or naming the command that installs them.
+//! Finding the server programs on this machine, installing them where that is allowed, or naming the command that does.
+
+mod install;
+
+pub use install::{NotInstalled, Programs, ensure};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +20,8 @@ const SYSTEM_PROGRAMS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} was not found ({looked}); install it: {command}")]
 pub struct Missing {
+    /// The Debian package that has it.
+    pub package: &'static str,
     /// What is missing.
     pub what: &'static str,
     /// Where it was looked for.
@@ -47,9 +53,10 @@ impl PostgresPrograms {
             .filter(|found| found.major >= OLDEST_POSTGRES)
             .max_by_key(|found| found.major)
             .ok_or_else(|| Missing {
+                package: "postgresql",
                 what: "a PostgreSQL server, version 15 or newer",
                 looked: format!("PATH, pg_config, {DEBIAN_VERSIONS}/*/bin"),
-                command: "sudo apt-get install -y postgresql",
+                command: "sudo apt-get install -y --no-install-recommends postgresql",
             })
     }
 
@@ -103,9 +110,10 @@ pub fn pgbouncer() -> Result<PathBuf, Missing> {
         .map(|directory| directory.join("pgbouncer"))
         .find(|path| path.is_file())
         .ok_or_else(|| Missing {
+            package: "pgbouncer",
             what: "PgBouncer, version 1.18 or newer",
             looked: format!("PATH, {}", SYSTEM_PROGRAMS.join(", ")),
-            command: "sudo apt-get install -y pgbouncer",
+            command: "sudo apt-get install -y --no-install-recommends pgbouncer",
         })
 }
 
@@ -144,7 +152,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_names_the_command_that_installs_it() {
-        let missing = Missing { what: "x", looked: "PATH".to_owned(), command: "sudo apt-get install -y x" };
+        let missing = Missing {
+            package: "x",
+            what: "x",
+            looked: "PATH".to_owned(),
+            command: "sudo apt-get install -y x",
+        };
         assert_eq!(missing.to_string(), "x was not found (PATH); install it: sudo apt-get install -y x");
     }
 }
