@@ -6,6 +6,7 @@
 
 mod diagnostic;
 mod expectation;
+mod lint;
 mod meaning;
 mod names;
 mod runbook;

@@ -8,6 +8,8 @@ mod query;
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use crate::sql::{Effect, ObjectName};
+pub(crate) use query::may_be_same;
+
 use names::{child, has_child, has_inside, has_token, object, part_of};
 
 /// Reads the effect of one statement.
@@ -168,7 +170,9 @@ fn session_state(statement: &SyntaxNode) -> Option<&'static str> {
         K::CREATE_TABLE | K::CREATE_TABLE_AS | K::CREATE_VIEW | K::CREATE_SEQUENCE
             if has_child(statement, K::TEMP) =>
         {
-            Some("CREATE TEMPORARY")
+            let gone_at_commit =
+                child(statement, &[K::ON_COMMIT]).is_some_and(|clause| has_inside(&clause, K::DROP_KW));
+            (!gone_at_commit).then_some("CREATE TEMPORARY")
         }
         K::SELECT_INTO => child(statement, &[K::INTO_CLAUSE])
             .filter(|into| has_child(into, K::TEMP))
@@ -213,3 +217,6 @@ fn creates(statement: &SyntaxNode) -> Vec<ObjectName> {
         statement.children().filter(|_| statement.kind() == K::CREATE_SCHEMA).flat_map(|node| creates(&node));
     one.into_iter().chain(inner).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@
 
 mod scan;
 
+use std::borrow::Cow;
+
+use squawk_lexer::{TokenKind, tokenize};
 use squawk_syntax::{Parse, SourceFile, SyntaxNode};
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -12,8 +15,8 @@ use crate::sql::{Effect, SqlBody, SqlPiece, SqlStatement};
 use crate::sql_effect::effect_of;
 use scan::{Found, ValueForm, scan};
 
-/// Deepest nesting that a statement may have, in steps of the syntax tree. Bounds the parser's recursion.
-const DEPTH_MAX: usize = 1_500;
+/// Most stack that parsing one statement may take, in hundreds of bytes, as [`scan`] estimates it. Threads have 2 MiB.
+const DEPTH_MAX: usize = 12_000;
 
 /// Reads the statements of `text`, which starts at byte `offset` of `path`.
 ///
@@ -30,13 +33,50 @@ pub(crate) fn parse_statements(
     SqlBody { statements }
 }
 
-/// The statement's text with stand-ins for values: what the syntax checker and the linter can read.
-pub(crate) fn with_stand_ins(text: &str) -> String {
-    let mut covered = text.to_owned();
-    for found in scan(text) {
-        cover(&mut covered, 0, &found, BindAs::Parameter);
+/// The statement with a stand-in of the same length for each value, comments blanked: position by position the text
+/// that was written, for readers that know no values and obey no comments.
+pub(crate) fn with_stand_ins(statement: &SqlStatement) -> String {
+    let mut text = String::new();
+    for piece in &statement.pieces {
+        let (form, written) = written_form(piece);
+        match form {
+            Some(form) => text.push_str(&stand_in(&written, form, BindAs::Parameter)),
+            None => text.push_str(&written),
+        }
     }
-    covered
+    let mut blanked = String::with_capacity(text.len());
+    for token in tokenize(&text) {
+        let written = text.get(blanked.len()..blanked.len() + token.len as usize).unwrap_or_default();
+        match token.kind {
+            TokenKind::LineComment | TokenKind::BlockComment { .. } => {
+                blanked.push_str(&" ".repeat(written.len()))
+            }
+            _ => blanked.push_str(written),
+        }
+    }
+    blanked
+}
+
+/// The place of each piece of the statement that is a value, in its source.
+pub(crate) fn value_spans(statement: &SqlStatement) -> impl Iterator<Item = (&SqlPiece, Span)> {
+    let mut at = statement.span.range.start;
+    statement.pieces.iter().filter_map(move |piece| {
+        let (form, written) = written_form(piece);
+        let start = at;
+        at += written.len();
+        form.map(|_| (piece, Span { path: statement.span.path.clone(), range: start..start + written.len() }))
+    })
+}
+
+/// A piece as the page writes it.
+fn written_form(piece: &SqlPiece) -> (Option<ValueForm>, Cow<'_, str>) {
+    match piece {
+        SqlPiece::Text(text) => (None, Cow::Borrowed(text)),
+        SqlPiece::Bind(value) => (Some(ValueForm::Bind), format!(":{value}").into()),
+        SqlPiece::Literal(value) => (Some(ValueForm::Literal), format!(":'{value}'").into()),
+        SqlPiece::Identifier(value) => (Some(ValueForm::Identifier), format!(":\"{value}\"").into()),
+        SqlPiece::Relation(name) => (Some(ValueForm::Relation), format!(":{{{name}}}").into()),
+    }
 }
 
 /// Where the text stands, and where findings go.
@@ -78,7 +118,7 @@ impl Place<'_> {
             let message = "this statement nests deeper than can be read".to_owned();
             let help = "split it, or move the inner parts into WITH queries".to_owned();
             self.report("sql-too-deep", found.range.start, found.range.end, message, help);
-            Effect { command: leading_word(text), ..Effect::default() }
+            unread(text)
         } else {
             self.effect(text, found)
         };
@@ -92,7 +132,14 @@ impl Place<'_> {
     fn effect(&mut self, text: &str, found: &Found) -> Effect {
         let (parse, errors) = parse_covered(text, found, BindAs::Parameter);
         let Some(error) = errors.first().filter(|_| !is_known_gap(text)) else {
-            return only_statement(&parse).map_or_else(|| unread(text), |node| effect_of(&node));
+            return only_statement(&parse).map_or_else(
+                || unread(text),
+                |node| Effect {
+                    // What could only be read in part may do more than its words tell.
+                    opaque: !errors.is_empty() || effect_of(&node).opaque,
+                    ..effect_of(&node)
+                },
+            );
         };
         // PostgreSQL's grammar takes no parameter in most commands. If a literal or a name in its place would do, the
         // rule `bind-in-utility` says so better than a syntax error.
@@ -182,9 +229,9 @@ fn only_statement(parse: &Parse<SourceFile>) -> Option<SyntaxNode> {
     parse.syntax_node().children().next()
 }
 
-/// The effect of a statement that could not be read: nothing is known, so it counts as opaque.
+/// The effect of a statement that could not be read. It is already refused; other rules shall not pile up on it.
 fn unread(text: &str) -> Effect {
-    Effect { command: leading_word(text), opaque: true, ..Effect::default() }
+    Effect { command: leading_word(text), reads_only: true, bindable: true, ..Effect::default() }
 }
 
 fn leading_word(text: &str) -> String {

@@ -18,7 +18,7 @@ pub(super) struct Found {
     pub(super) range: Range<usize>,
     /// In order.
     pub(super) values: Vec<FoundValue>,
-    /// How deep brackets, CASE and chains of operators nest at most: a bound on the parser's recursion.
+    /// A bound on the stack that parsing takes, in hundreds of bytes: brackets, words and operators since the last comma.
     pub(super) depth: usize,
 }
 
@@ -75,15 +75,15 @@ struct Scanner<'t> {
     end: usize,
     values: Vec<FoundValue>,
     before: Before,
-    /// Open `(`, `[` and `{`.
-    open: Vec<u8>,
+    /// Open `(`, `[` and `{`, each with the depth in front of it.
+    open: Vec<(TokenKind, usize)>,
     /// The first words of the statement, as far as they tell a routine's definition.
     words: Vec<String>,
     /// BEGIN and CASE that are open in a routine's `BEGIN ATOMIC` body.
     begins: usize,
-    /// Words and operators that may nest without a bracket, counted since the last comma or bracket.
-    chain: usize,
+    /// The depth at the current token, and the greatest of the statement.
     depth: usize,
+    depth_most: usize,
 }
 
 impl Scanner<'_> {
@@ -130,42 +130,45 @@ impl Scanner<'_> {
     }
 
     fn token(&mut self, kind: TokenKind, text: &str) {
-        self.before = Before::Other;
+        let before = std::mem::take(&mut self.before);
         match kind {
             TokenKind::OpenParen | TokenKind::OpenBracket | TokenKind::OpenCurly => {
-                self.open.push(if kind == TokenKind::OpenBracket { b'[' } else { b'(' });
-                self.deepen(1);
+                self.open.push((kind, self.depth));
+                self.deepen(BRACKET);
             }
             TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseCurly => {
-                self.open.pop();
                 self.before = Before::Operand;
-                self.chain += 1;
-                self.deepen(0);
+                if let Some((_, outside)) = self.open.pop() {
+                    self.depth = outside;
+                }
+                self.deepen(OPERAND);
             }
-            TokenKind::Comma => self.chain = 0,
+            TokenKind::Comma | TokenKind::Semi => {
+                self.depth = self.open.last().map_or(0, |(_, outside)| outside + BRACKET);
+            }
             TokenKind::Ident => {
                 self.word(text);
                 self.before = Before::Operand;
             }
             TokenKind::Literal { .. } | TokenKind::QuotedIdent { .. } | TokenKind::PositionalParam { .. } => {
                 self.before = Before::Operand;
-                self.deepen(1);
+                self.deepen(OPERAND);
             }
-            TokenKind::Semi => self.chain = 0,
-            _ => self.deepen(1),
+            TokenKind::Dot | TokenKind::Colon => self.deepen(OPERAND),
+            _ if before == Before::Operand => self.deepen(OPERATOR),
+            _ => self.deepen(WORD),
         }
     }
 
     fn deepen(&mut self, by: usize) {
-        self.chain += by;
-        self.depth =
-            self.depth.max(self.open.len().saturating_mul(NESTING_OF_BRACKET).saturating_add(self.chain));
+        self.depth += by;
+        self.depth_most = self.depth_most.max(self.depth);
     }
 
     /// Follows `CREATE [OR REPLACE] {FUNCTION | PROCEDURE} … BEGIN ATOMIC …; …; END` as psql does.
     fn word(&mut self, text: &str) {
-        self.deepen(1);
         let word = text.to_ascii_lowercase();
+        self.deepen(if matches!(word.as_str(), "and" | "or") { OPERAND } else { WORD });
         if self.begins_routine() && self.open.is_empty() {
             match word.as_str() {
                 "begin" => self.begins += 1,
@@ -192,21 +195,21 @@ impl Scanner<'_> {
             self.found.push(Found {
                 range: start..self.end,
                 values: std::mem::take(&mut self.values),
-                depth: self.depth,
+                depth: self.depth_most,
             });
         }
         self.before = Before::Other;
         self.open.clear();
         self.words.clear();
         self.begins = 0;
-        self.chain = 0;
         self.depth = 0;
+        self.depth_most = 0;
     }
 
     /// The value whose colon stands at `colon`, if it is one.
     fn value(&self, colon: usize) -> Option<FoundValue> {
         let rest = self.text.get(colon + 1..)?;
-        let in_brackets = self.open.last() == Some(&b'[');
+        let in_brackets = self.open.last().is_some_and(|(kind, _)| *kind == TokenKind::OpenBracket);
         if in_brackets && self.before == Before::Operand {
             return None;
         }
@@ -227,8 +230,13 @@ impl Scanner<'_> {
     }
 }
 
-/// How many frames of the parser one bracket may cost against one operator.
-const NESTING_OF_BRACKET: usize = 8;
+/// What a token may cost the parser in stack, in hundreds of bytes, measured in builds without optimization: a bracket
+/// opens several levels of the grammar, a word or sign may be a prefix such as NOT or CASE, an operator between operands
+/// may bind to the right, an operand only makes the tree deeper.
+const BRACKET: usize = 45;
+const WORD: usize = 15;
+const OPERATOR: usize = 8;
+const OPERAND: usize = 2;
 
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()

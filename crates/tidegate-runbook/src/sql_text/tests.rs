@@ -191,14 +191,24 @@ fn nesting_is_bounded() {
         ("EXISTS (TABLE ", ")"),
         ("b JOIN ", ""),
         ("1 UNION SELECT ", ""),
+        ("x IN (SELECT ", ")"),
+        ("1 FROM (SELECT ", ") a"),
+        ("ARRAY[1, ", "]"),
+        ("1 OR ", ""),
+        ("AND ", ""),
+        ("= ", ""),
+        ("* / < ", ""),
+        ("1::", ""),
+        ("NOT NOT NOT f(1, 2, ", ")"),
+        ("x::int[] = ANY (", ")"),
     ] {
-        // Up to the bound nothing overflows the stack, past it nothing is parsed.
-        let refused_at = (1..).map(|step| step * 20).find(|depth| {
-            let text = format!("SELECT {}1{}", open.repeat(*depth), close.repeat(*depth));
-            codes(&text).contains(&"sql-too-deep")
-        });
-        assert!(refused_at.is_some_and(|depth| depth >= 60), "{open} {refused_at:?}");
-        let text = format!("SELECT {}1{}", open.repeat(50_000), close.repeat(50_000));
+        // The deepest text that is let through does not overflow the stack; past the bound nothing is parsed.
+        let nested = |depth| format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth));
+        let fits = |depth: &usize| scan(&nested(*depth)).iter().all(|found| found.depth <= DEPTH_MAX);
+        let deepest = (1..).map(|step| step * 20).take_while(fits).last().unwrap_or_default();
+        assert!(deepest >= 40, "{open} {deepest}");
+        assert!(!codes(&nested(deepest)).contains(&"sql-too-deep"), "{open}");
+        let text = format!("SELECT {}1{}", open.repeat(20_000), close.repeat(20_000));
         assert_eq!(codes(&text), ["sql-too-deep"], "{open}");
     }
     let many = format!(
@@ -208,8 +218,8 @@ fn nesting_is_bounded() {
     clean(&many);
     let wide = format!("SELECT {}", vec!["coalesce(a, b + 1, CASE WHEN c THEN d END)"; 2_000].join(", "));
     clean(&wide);
-    let filter = format!("SELECT 1 WHERE {}", vec!["a.b = 'x'"; 100].join(" OR "));
-    clean(&filter);
+    let filter = format!("SELECT 1 WHERE {}", vec!["a.b = 'x'"; 200].join(" OR "));
+    assert_eq!(codes(&filter), [""; 0]);
 }
 
 #[test]
@@ -220,8 +230,16 @@ fn what_the_checker_does_not_know_is_not_held_against_the_author() {
 
 #[test]
 fn stand_ins_keep_every_position() {
-    let text = "SELECT :a, :'b.c' FROM :\"t\" JOIN :{rows} r ON true; DROP TABLE x";
-    let covered = with_stand_ins(text);
+    let text = "SELECT :a, :'b.c' /* é */ FROM :\"t\" JOIN :{rows} r ON true -- end\n WHERE 'ü' <> ''";
+    let body = clean(text);
+    let covered = with_stand_ins(&body.statements[0]);
     assert_eq!(covered.len(), text.len());
-    assert_eq!(covered, "SELECT $1, 'vvvv' FROM \":t\" JOIN \":rows\" r ON true; DROP TABLE x");
+    assert_eq!(
+        covered,
+        "SELECT $1, 'vvvv'          FROM \":t\" JOIN \":rows\" r ON true       \n WHERE 'ü' <> ''"
+    );
+    let spans: Vec<_> = value_spans(&body.statements[0])
+        .map(|(_, span)| &text[span.range.start - 100..span.range.end - 100])
+        .collect();
+    assert_eq!(spans, [":a", ":'b.c'", ":\"t\"", ":{rows}"]);
 }
