@@ -1,0 +1,194 @@
+//! What the catalog says: objects that a step made, protected objects, dependants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_store::postgres::{Failure, Session};
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::outcome::MadeObject;
+
+/// Every object of the database that is not the system's or ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory(BTreeMap<i64, BTreeSet<i64>>);
+
+/// Keys of columns in an [`Inventory`].
+const COLUMNS: i64 = -1;
+
+/// Lists what is there.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn inventory(session: &Session) -> Result<Inventory, Failure> {
+    let rows = session.query(include_str!("catalog/objects.sql"), &[]).await?;
+    let mut inventory = BTreeMap::new();
+    for row in rows {
+        let keys: Option<Vec<i64>> = row.get(1);
+        inventory.insert(row.get::<_, i64>(0), keys.unwrap_or_default().into_iter().collect());
+    }
+    Ok(Inventory(inventory))
+}
+
+impl Inventory {
+    /// What `after` has and this has not, as (catalog, row, column) keys; columns of new tables are left out.
+    fn added(&self, after: &Self) -> Vec<(i64, i64, i32)> {
+        let mut added = Vec::new();
+        let nothing = BTreeSet::new();
+        for (class, keys) in &after.0 {
+            for key in keys.difference(self.0.get(class).unwrap_or(&nothing)) {
+                let (object, sub) = (key >> 16, key & 0xffff);
+                added.push((*class, object, i32::try_from(sub).unwrap_or(0)));
+            }
+        }
+        let relations: BTreeSet<i64> =
+            added.iter().filter(|(class, _, sub)| *class != COLUMNS && *sub == 0).map(|(_, o, _)| *o).collect();
+        added.retain(|(class, object, _)| *class != COLUMNS || !relations.contains(object));
+        added
+    }
+}
+
+/// What was made since `before`, by name.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn made_since(session: &Session, before: &Inventory) -> Result<Vec<MadeObject>, Failure> {
+    let after = inventory(session).await?;
+    let added = before.added(&after);
+    if added.is_empty() {
+        return Ok(Vec::new());
+    }
+    identify(session, &added).await
+}
+
+/// What `before` had and is gone now, by key; names are gone with the objects.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn gone_since(session: &Session, before: &Inventory) -> Result<Vec<(u32, i32)>, Failure> {
+    let after = inventory(session).await?;
+    Ok(after
+        .added(before)
+        .into_iter()
+        .filter_map(|(_, object, sub)| Some((u32::try_from(object).ok()?, sub)))
+        .collect())
+}
+
+async fn identify(session: &Session, keys: &[(i64, i64, i32)]) -> Result<Vec<MadeObject>, Failure> {
+    let relation_class = session.query("SELECT 'pg_class'::regclass::oid::int8", &[]).await?;
+    let relation_class: i64 = relation_class.first().map_or(0, |row| row.get(0));
+    let classes: Vec<i64> =
+        keys.iter().map(|(class, ..)| if *class == COLUMNS { relation_class } else { *class }).collect();
+    let objects: Vec<i64> = keys.iter().map(|(_, object, _)| *object).collect();
+    let subs: Vec<i32> = keys.iter().map(|(.., sub)| *sub).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&classes, Type::INT8_ARRAY), (&objects, Type::INT8_ARRAY), (&subs, Type::INT4_ARRAY)];
+    let rows = session.query(include_str!("catalog/identify.sql"), &parameters).await?;
+    Ok(rows
+        .iter()
+        .map(|row| MadeObject {
+            catalog: row.get("catalog"),
+            oid: row.get("oid"),
+            sub: row.get("sub"),
+            kind: row.get("kind"),
+            identity: row.get("identity"),
+        })
+        .collect())
+}
+
+/// Objects of others that hang on `made`: an undo refuses to take them along.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn dependants(session: &Session, made: &[MadeObject]) -> Result<Vec<String>, Failure> {
+    let classes: Vec<&str> = made.iter().map(|object| object.catalog.as_str()).collect();
+    let class_ids = session
+        .query(
+            "SELECT array_agg(c.name::regclass::oid::int8 ORDER BY c.place) FROM unnest($1::text[]) WITH ORDINALITY AS c (name, place)",
+            &[(&classes, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    let classes: Vec<i64> = class_ids.first().and_then(|row| row.get(0)).unwrap_or_default();
+    let objects: Vec<i64> = made.iter().map(|object| i64::from(object.oid)).collect();
+    let rows = session
+        .query(
+            include_str!("catalog/dependants.sql"),
+            &[(&classes, Type::INT8_ARRAY), (&objects, Type::INT8_ARRAY)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| format!("{} {}", row.get::<_, String>(0), row.get::<_, String>(1))).collect())
+}
+
+/// Protected objects as they are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protected(BTreeMap<u32, (String, String)>);
+
+/// Looks at all objects that match `patterns` (`schema.name`, `*` for any text, `schema` for all of it).
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn protected(session: &Session, patterns: &[String]) -> Result<Protected, Failure> {
+    if patterns.is_empty() {
+        return Ok(Protected::default());
+    }
+    let like: Vec<String> = patterns.iter().map(|pattern| like_pattern(pattern)).collect();
+    fingerprints(session, &like, None).await
+}
+
+/// Names of objects of `before` that are no longer what they were.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn touched(session: &Session, before: &Protected) -> Result<Vec<String>, Failure> {
+    if before.0.is_empty() {
+        return Ok(Vec::new());
+    }
+    let oids: Vec<u32> = before.0.keys().copied().collect();
+    let after = fingerprints(session, &[], Some(oids)).await?;
+    Ok(before
+        .0
+        .iter()
+        .filter(|(oid, was)| after.0.get(oid) != Some(was))
+        .map(|(_, (identity, _))| identity.clone())
+        .collect())
+}
+
+async fn fingerprints(
+    session: &Session,
+    like: &[String],
+    oids: Option<Vec<u32>>,
+) -> Result<Protected, Failure> {
+    let rows = session
+        .query(
+            include_str!("catalog/protected.sql"),
+            &[(&like, Type::TEXT_ARRAY), (&oids, Type::OID_ARRAY)],
+        )
+        .await?;
+    Ok(Protected(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()))
+}
+
+/// A pattern of a page as one of LIKE: `*` is any text, all else is itself.
+#[must_use]
+pub fn like_pattern(pattern: &str) -> String {
+    let dotted = if pattern.contains('.') { pattern.to_owned() } else { format!("{pattern}.*") };
+    dotted.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_").replace('*', "%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_say() {
+        assert_eq!(like_pattern("public.platform_*"), r"public.platform\_%");
+        assert_eq!(like_pattern("app"), "app.%");
+    }
+
+    #[test]
+    fn columns_of_new_tables_are_not_listed_beside_them() {
+        let before = Inventory(BTreeMap::from([(1259, BTreeSet::from([7 << 16])), (COLUMNS, BTreeSet::new())]));
+        let after = Inventory(BTreeMap::from([
+            (1259, BTreeSet::from([7 << 16, 8 << 16])),
+            (COLUMNS, BTreeSet::from([(7 << 16) + 2, (8 << 16) + 1])),
+        ]));
+        assert_eq!(before.added(&after), [(COLUMNS, 7, 2), (1259, 8, 0)]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Questions that records, checks, watches and commands ask, and their answers.
+
+pub mod http;
+pub mod script;
+pub mod sql;
+
+use tidegate_store::postgres::Failure;
+
+use crate::values::{Relation, Value};
+use crate::verdict::Verdict;
+
+/// An answer with its verdict.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Whether it holds.
+    pub verdict: Verdict,
+    /// What came back.
+    pub reply: Reply,
+    /// The SQLSTATE of the error, if a server said one.
+    pub sqlstate: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Nothing that could be kept.
+    None,
+    /// Rows.
+    Rows(Relation),
+    /// Values by name.
+    Values(Vec<(String, Value)>),
+}
+
+impl Answered {
+    /// Does not hold.
+    #[must_use]
+    pub fn failed(found: String) -> Self {
+        Self { verdict: Verdict::Fail(found), reply: Reply::None, sqlstate: None }
+    }
+
+    /// Could not be told.
+    #[must_use]
+    pub fn unknown_text(why: String) -> Self {
+        Self { verdict: Verdict::Unknown(why), reply: Reply::None, sqlstate: None }
+    }
+
+    /// Could not be told, because of what the server said.
+    #[must_use]
+    pub fn unknown(why: String, failure: &Failure) -> Self {
+        Self {
+            verdict: Verdict::Unknown(why),
+            reply: Reply::None,
+            sqlstate: failure.sqlstate().map(str::to_owned),
+        }
+    }
+
+    /// Unknown if the failure says nothing about the data, else fail.
+    #[must_use]
+    pub fn of_failure(found: String, failure: &Failure) -> Self {
+        if failure.is_unknown_verdict() { Self::unknown(found, failure) } else {
+            Self { sqlstate: failure.sqlstate().map(str::to_owned), ..Self::failed(found) }
+        }
+    }
+}

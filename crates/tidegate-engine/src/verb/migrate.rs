@@ -1,0 +1,98 @@
+//! `migrate`: a versioned change in one gate transaction.
+
+use std::collections::BTreeMap;
+
+use tidegate_runbook::{Effect, Migrate, SqlBody};
+use tidegate_store::postgres::{Session, quote_identifier};
+
+use crate::error::StepError;
+use crate::gate::placed;
+use crate::job::Job;
+use crate::outcome::Outcome;
+use crate::question::sql::set;
+
+/// What it would do, for `plan`.
+#[must_use]
+pub(crate) fn plan(migrate: &Migrate) -> String {
+    let mut commands: Vec<(String, usize)> = Vec::new();
+    for statement in &migrate.body.statements {
+        let command = &statement.effect.command;
+        match commands.iter_mut().find(|(known, _)| known == command) {
+            Some((_, count)) => *count += 1,
+            None => commands.push((command.clone(), 1)),
+        }
+    }
+    let commands: Vec<String> =
+        commands.into_iter().map(|(command, count)| format!("{count} {command}")).collect();
+    let version = migrate.version.as_ref().map_or(String::new(), |version| format!(" as version {version}"));
+    let way = match (migrate.outside_transaction, &migrate.undo) {
+        (true, _) => ", outside a transaction",
+        (false, Some(_)) => ", in one transaction, with undo",
+        (false, None) => ", in one transaction, without undo",
+    };
+    format!("apply {}{version}: {}{way}", migrate.name, commands.join(", "))
+}
+
+/// Does the statements inside the gate and adds the version.
+pub(crate) async fn perform(
+    session: &Session,
+    job: Job<'_>,
+    migrate: &Migrate,
+) -> Result<Outcome, StepError> {
+    if let Some(role) = &job.step.role {
+        session.run(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await?;
+    }
+    let rows = statements(session, job, &migrate.body).await?;
+    if job.step.role.is_some() {
+        session.run("RESET ROLE").await?;
+    }
+    if let Some(version) = &migrate.version {
+        job.versions.add(session, version, &migrate.name, &migrate.checksum, job.run()).await?;
+    }
+    let count = migrate.body.statements.len();
+    let figures = BTreeMap::from([
+        ("statements".to_owned(), u64::try_from(count).unwrap_or(u64::MAX)),
+        ("rows".to_owned(), rows),
+    ]);
+    Ok(Outcome { summary: format!("applied {}", migrate.name), figures, ..Outcome::default() })
+}
+
+/// Runs the body's statements in order; gives the rows they changed.
+pub(crate) async fn statements(
+    session: &Session,
+    job: Job<'_>,
+    body: &SqlBody,
+) -> Result<u64, StepError> {
+    let mut rows = 0_u64;
+    for statement in &body.statements {
+        let rendered = job.values.sql(statement)?;
+        set(session, &rendered).await?;
+        let answers = session.run(&rendered.text).await.map_err(|failure| placed(job, failure, &rendered))?;
+        if !counts_rows(&statement.effect) {
+            continue;
+        }
+        rows = answers.iter().fold(rows, |rows, answer| rows.saturating_add(answer.affected));
+    }
+    Ok(rows)
+}
+
+fn counts_rows(effect: &Effect) -> bool {
+    matches!(effect.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE")
+}
+
+/// Takes the statements back inside the gate and removes the version.
+pub(crate) async fn undo(session: &Session, job: Job<'_>, migrate: &Migrate) -> Result<Outcome, StepError> {
+    let Some(undo) = &migrate.undo else {
+        return Err(StepError::refused(
+            format!("{} has no `-- @undo`", job.step.id),
+            "Take a written way back: `tidegate rollback --way NAME`.",
+        ));
+    };
+    statements(session, job, undo).await?;
+    if let Some(version) = &migrate.version
+        && job.versions.exists(session).await?
+    {
+        job.versions.remove(session, version, &migrate.name).await?;
+    }
+    Ok(Outcome { summary: format!("undid {}", migrate.name), ..Outcome::default() })
+}
