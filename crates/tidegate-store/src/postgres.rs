@@ -11,6 +11,7 @@
 
 mod address;
 mod answer;
+mod backoff;
 mod child_access;
 mod connect;
 mod conninfo;

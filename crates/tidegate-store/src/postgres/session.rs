@@ -78,7 +78,7 @@ impl Session {
         let mut current = Answer::default();
         let mut bytes: usize = 0;
         while let Some(message) = stream.next().await {
-            match message.map_err(|error| self.explain(error))? {
+            match message.map_err(|error| self.explain_answer(error))? {
                 SimpleQueryMessage::RowDescription(columns) => {
                     current.columns = columns.iter().map(|c| c.name().to_owned()).collect();
                 }
@@ -240,6 +240,21 @@ impl Session {
         // The driver hands the text to the connection's task on the first poll, before it waits for anything.
         let mut sending = pin!(self.client.simple_query_raw("ROLLBACK"));
         let _queued = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// As `explain`, for the simple protocol, where what the driver does not understand is a COPY.
+    fn explain_answer(&self, error: tokio_postgres::Error) -> Failure {
+        let failure = self.explain(error);
+        if failure.kind() != FailureKind::Other || failure.sqlstate().is_some() {
+            return failure;
+        }
+        Failure::new(
+            FailureKind::Other,
+            format!(
+                "a COPY from or to the client cannot be run as a plain statement ({})",
+                failure.message()
+            ),
+        )
     }
 
     /// Turns a driver's error into a failure, and "closed" into what the server said when it closed.

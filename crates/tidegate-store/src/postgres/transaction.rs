@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use super::backoff::Backoff;
 use super::failure::{Failure, FailureKind};
 use super::quote::quote_literal;
 use super::session::{Session, cut_application_name};
 
 /// Attempts that [`TxOptions::attempts`] is cut down to.
 pub const ATTEMPTS_MAX: u32 = 100;
+
+/// What a savepoint answers outside of a transaction.
+const NO_TRANSACTION: &str = "25P01";
 
 /// What concurrent transactions may see of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -166,7 +170,7 @@ async fn run_attempts<T, E: TxError>(
     attempts: &mut u32,
 ) -> TxOutcome<T, E> {
     let begin = begin_statements(name, options);
-    let mut backoff = Backoff::new(options);
+    let mut backoff = Backoff::new(options.backoff_base, options.backoff_max, options.jitter_seed);
     loop {
         *attempts += 1;
         let error = match attempt(session, &begin, body).await {
@@ -265,6 +269,13 @@ impl OpenTransaction<'_> {
                 self.ended = true;
                 Ended::Unknown(failure)
             }
+            Err(failure) if failure.sqlstate() == Some(NO_TRANSACTION) => {
+                self.ended = true;
+                Ended::Unknown(Failure::new(
+                    FailureKind::Other,
+                    "the transaction was ended from within its own body; whether as a commit is not known",
+                ))
+            }
             Err(failure) => {
                 self.roll_back().await;
                 Ended::RolledBack(failure)
@@ -312,34 +323,4 @@ fn milliseconds(limit: Option<Duration>) -> String {
             limit.as_nanos().div_ceil(1_000_000).to_string()
         },
     )
-}
-
-/// Waits drawn evenly from zero to a bound that doubles.
-struct Backoff {
-    bound: Duration,
-    max: Duration,
-    state: u64,
-}
-
-impl Backoff {
-    fn new(options: &TxOptions) -> Backoff {
-        Backoff {
-            bound: options.backoff_base.min(options.backoff_max),
-            max: options.backoff_max,
-            state: options.jitter_seed,
-        }
-    }
-
-    fn next_wait(&mut self) -> Duration {
-        let bound = self.bound;
-        self.bound = bound.saturating_mul(2).min(self.max);
-        // splitmix64: every seed, zero too, gives a sequence of its own.
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let share = (z >> 11) as f64 / (1_u64 << 53) as f64;
-        bound.mul_f64(share)
-    }
 }
