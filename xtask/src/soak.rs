@@ -1,0 +1,33 @@
+//! The long forms of the tests: the same properties at sizes and durations that every change cannot wait for.
+
+use std::path::Path;
+
+use crate::prerequisites;
+use crate::steps::{Steps, cargo, has_subcommand};
+
+/// Tests that have a long form carry this in their name.
+const MARK: &str = "soak_";
+
+/// Tests read this variable to know that they may take long.
+const VARIABLE: &str = "TIDEGATE_SOAK";
+
+/// Runs the long forms whose names contain `filter`, and prints what they print: the figures.
+pub(crate) fn run(root: &Path, filter: Option<&str>) -> bool {
+    let mut steps = Steps::default();
+    steps.command("prerequisites", prerequisites::command(root));
+    let mut command = if has_subcommand(root, "nextest") {
+        let chosen = filter.map_or(String::new(), |filter| format!(" & test({filter})"));
+        let expression = format!("test({MARK}){chosen}");
+        let mut command = cargo(root, &["nextest", "run", "--workspace", "--profile", "soak", "--release"]);
+        command.args(["--no-tests", "fail", "--filterset", &expression]);
+        command
+    } else {
+        let name = filter.unwrap_or(MARK);
+        let mut command = cargo(root, &["test", "--workspace", "--release", "--no-fail-fast"]);
+        command.args([name, "--", "--nocapture", "--test-threads", "1"]);
+        command
+    };
+    command.env(VARIABLE, "1");
+    steps.command("long forms", command);
+    steps.finish()
+}
