@@ -7,21 +7,6 @@
 -- SQLSTATEs of our own begin with LG: LG001 append-only, LG002 lot status.
 -- Needs: 0008, role arrakis_app. Run in one transaction.
 
-CREATE FUNCTION public.prevent_mutation() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION '% is append-only: % not permitted', TG_TABLE_NAME, TG_OP
-    USING ERRCODE = 'LG001',
-          SCHEMA = TG_TABLE_SCHEMA,
-          TABLE = TG_TABLE_NAME,
-          HINT = 'Write a new row that corrects the old one.';
-END
-$$;
-COMMENT ON FUNCTION public.prevent_mutation() IS 'Trigger: refuses the statement with LG001.';
-REVOKE ALL ON FUNCTION public.prevent_mutation() FROM PUBLIC;
-
 CREATE TABLE public.credit_lots (
   id           uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
   community_id uuid        NOT NULL,
@@ -96,6 +81,21 @@ CREATE POLICY lot_entries_tenant_insert ON public.lot_entries FOR INSERT
   WITH CHECK (community_id = (SELECT nullif(current_setting('app.community_id', true), '')::uuid));
 
 GRANT SELECT, INSERT ON public.credit_lots, public.lot_entries TO arrakis_app;
+
+CREATE FUNCTION public.prevent_mutation() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only: % not permitted', TG_TABLE_NAME, TG_OP
+    USING ERRCODE = 'LG001',
+          SCHEMA = TG_TABLE_SCHEMA,
+          TABLE = TG_TABLE_NAME,
+          HINT = 'Write a new row that corrects the old one.';
+END
+$$;
+COMMENT ON FUNCTION public.prevent_mutation() IS 'Trigger: refuses the statement with LG001.';
+REVOKE ALL ON FUNCTION public.prevent_mutation() FROM PUBLIC;
 
 -- app.update_lot_status names the one lot that it changes; whoever else updates the table has named none.
 CREATE TRIGGER credit_lots_no_update BEFORE UPDATE ON public.credit_lots
