@@ -114,6 +114,11 @@ fn outside_transaction(statement: &SyntaxNode) -> Option<&'static str> {
         K::ALTER_SUBSCRIPTION if has_inside(statement, K::REFRESH_PUBLICATION) => {
             Some("ALTER SUBSCRIPTION REFRESH PUBLICATION")
         }
+        K::ALTER_SUBSCRIPTION
+            if has_inside(statement, K::PUBLICATION_KW) && !mentions(statement, &["refresh"]) =>
+        {
+            Some("ALTER SUBSCRIPTION SET PUBLICATION")
+        }
         K::DISCARD if has_child(statement, K::DISCARD_ALL) => Some("DISCARD ALL"),
         K::COMMIT_PREPARED => Some("COMMIT PREPARED"),
         K::ROLLBACK_PREPARED => Some("ROLLBACK PREPARED"),

@@ -132,14 +132,12 @@ impl Place<'_> {
     fn effect(&mut self, text: &str, found: &Found) -> Effect {
         let (parse, errors) = parse_covered(text, found, BindAs::Parameter);
         let Some(error) = errors.first().filter(|_| !is_known_gap(text)) else {
-            return only_statement(&parse).map_or_else(
-                || unread(text),
-                |node| Effect {
-                    // What could only be read in part may do more than its words tell.
-                    opaque: !errors.is_empty() || effect_of(&node).opaque,
-                    ..effect_of(&node)
-                },
-            );
+            let Some(mut effect) = only_statement(&parse).map(|node| effect_of(&node)) else {
+                return unread(text);
+            };
+            // What could only be read in part may do more than its words tell.
+            effect.opaque |= !errors.is_empty();
+            return effect;
         };
         // PostgreSQL's grammar takes no parameter in most commands. If a literal or a name in its place would do, the
         // rule `bind-in-utility` says so better than a syntax error.

@@ -243,3 +243,118 @@ fn stand_ins_keep_every_position() {
         .collect();
     assert_eq!(spans, [":a", ":'b.c'", ":\"t\"", ":{rows}"]);
 }
+
+/// Pieces of SQL that mean something to the scanner, the parser or the rules.
+const WORDS: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "t",
+    "a",
+    "\"Q\"",
+    "*",
+    ",",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ";",
+    ":",
+    "::",
+    ":a",
+    ":a.b",
+    ":'a'",
+    ":\"a\"",
+    ":{a}",
+    ":A",
+    "'",
+    "\"",
+    "'s'",
+    "$$",
+    "$x$",
+    "$1",
+    "--",
+    "/*",
+    "*/",
+    "\n",
+    "1",
+    "1.5",
+    ".",
+    "=",
+    "+",
+    "-",
+    "||",
+    "CREATE",
+    "FUNCTION",
+    "BEGIN",
+    "ATOMIC",
+    "END",
+    "CASE",
+    "WHEN",
+    "DROP",
+    "TABLE",
+    "ALTER",
+    "COLUMN",
+    "DELETE",
+    "UPDATE",
+    "SET",
+    "INSERT",
+    "INTO",
+    "VALUES",
+    "WITH",
+    "AS",
+    "NOT",
+    "EXPLAIN",
+    "TRUNCATE",
+    "RENAME",
+    "TO",
+    "JOIN",
+    "ON",
+    "f(",
+    "set_config(",
+    "\u{e9}",
+    "\u{feff}",
+    "\\",
+    "E'",
+    "U&\"",
+    "0x",
+    "IN",
+];
+
+/// What holds for every text: statements lie in it in order, and their pieces put together are what was written.
+#[track_caller]
+fn assert_faithful(text: &str) {
+    let (body, diagnostics) = read(text);
+    let mut end = 100;
+    for statement in &body.statements {
+        let range = statement.span.range.clone();
+        assert!(end <= range.start && range.start < range.end && range.end <= 100 + text.len(), "{text:?}");
+        end = range.end;
+        let written: String = statement.pieces.iter().map(|piece| written_form(piece).1).collect();
+        assert_eq!(written, text[range.start - 100..range.end - 100], "{text:?}");
+        assert_eq!(with_stand_ins(statement).len(), written.len(), "{text:?}");
+    }
+    for diagnostic in diagnostics {
+        let range = diagnostic.span.unwrap().range;
+        assert!(text.get(range.start - 100..range.end - 100).is_some(), "{text:?}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 1_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_mixture_of_words_is_read_faithfully(
+        words in proptest::collection::vec((proptest::sample::select(WORDS), proptest::bool::ANY), 0..40)
+    ) {
+        let text: String = words.iter().map(|(word, space)| format!("{word}{}", if *space { " " } else { "" })).collect();
+        assert_faithful(&text);
+    }
+
+    #[test]
+    fn any_text_is_read_faithfully(text in "\\PC*") {
+        assert_faithful(&text);
+    }
+}
