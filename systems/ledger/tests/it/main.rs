@@ -8,6 +8,7 @@ mod cursor;
 mod ground;
 mod keys;
 mod lot_status;
+mod page;
 mod payments;
 mod schema_file;
 mod system_role;
