@@ -1,0 +1,26 @@
+//! The doors, opened against real servers and programs.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod connecting;
+#[cfg(test)]
+mod door;
+#[cfg(test)]
+mod doubt;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod passwords;
+#[cfg(test)]
+mod pgbouncer;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod quoting;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod transactions;
