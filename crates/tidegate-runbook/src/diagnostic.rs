@@ -27,3 +27,28 @@ pub struct Diagnostic {
     /// What to do next.
     pub help: String,
 }
+
+impl Diagnostic {
+    /// An error at `span`.
+    pub(crate) fn error(
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            span: Some(span),
+            related: None,
+            help: help.into(),
+        }
+    }
+
+    /// The same finding with a second place that explains it.
+    pub(crate) fn with_related(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.related = Some((span, text.into()));
+        self
+    }
+}

@@ -4,22 +4,57 @@
 //! page ─► files_wanted ─► (caller reads) ─► parse ─► Parsed { runbook, diagnostics }
 //! ```
 
+mod action_plain;
+mod action_sql;
+mod action_toml;
+mod assemble;
+mod block;
 mod diagnostic;
+mod digest;
+mod draft;
+mod duration;
+mod expect;
 mod expectation;
+mod file_source;
+mod frames;
+mod front;
+mod http_text;
 mod lint;
+mod marker;
 mod meaning;
 mod names;
+mod outline;
+mod page;
+mod parameter_value;
+mod parse;
+mod references;
 mod runbook;
+mod scope;
+mod sections;
 mod source;
 mod sql;
 mod sql_effect;
 mod sql_text;
 mod step;
+mod step_reader;
+mod store_rules;
+mod store_table;
+mod stray;
+mod template;
+mod text;
+mod toml_table;
 mod value;
+mod value_rules;
+mod version_rules;
+mod vocabulary;
+mod way_rules;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use duration::{NotADuration, format_duration, parse_duration};
 pub use expectation::{Expectation, JsonOperand, JsonOperator};
 pub use names::{Name, NotAName};
+pub use parameter_value::{NotAValue, parse_parameter_value};
+pub use parse::{Parsed, files_wanted, parse};
 pub use runbook::{
     Address, AdoptedVersions, Limits, NeedsRun, ProseBlock, Runbook, Stage, Store, StoreKind, Versions, Way,
 };

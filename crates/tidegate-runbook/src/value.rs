@@ -79,3 +79,14 @@ pub struct Parameter {
     /// Where it is declared.
     pub span: crate::source::Span,
 }
+
+impl ValueRef {
+    /// Reads `a` or `a.b`; `None` when a part is not a [`Name`].
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (root, field) = match text.split_once('.') {
+            Some((root, field)) => (root, Some(Name::parse(field).ok()?)),
+            None => (text, None),
+        };
+        Some(Self { root: Name::parse(root).ok()?, field })
+    }
+}

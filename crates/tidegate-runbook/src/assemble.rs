@@ -1,0 +1,167 @@
+//! Drafts and the `@runbook` block become a [`Runbook`].
+
+use std::time::Duration;
+
+use crate::digest::Parts;
+use crate::draft::{Draft, Drafts};
+use crate::front::Front;
+use crate::names::Name;
+use crate::runbook::{Address, ProseBlock, Runbook, Stage, Store, Way};
+use crate::source::SourcePath;
+use crate::step::{Action, Check, Command, Deed, Question, Step};
+use crate::value::{Parameter, TextPiece, TextTemplate};
+use crate::value_rules::ScriptValues;
+
+/// Puts the runbook together. Steps that could not be read are left out; the caller has findings about them.
+pub(crate) fn runbook(
+    front: Front,
+    id: Name,
+    title: Option<String>,
+    page: SourcePath,
+    drafts: Drafts,
+    mut scripts: ScriptValues,
+    not_steps: Vec<ProseBlock>,
+) -> Runbook {
+    let mut steps_of = |drafts: Vec<Draft>| -> Vec<Step> {
+        let mut steps: Vec<Step> = drafts.into_iter().filter_map(|draft| draft.step).collect();
+        for step in &mut steps {
+            let script = match &mut step.action {
+                Action::Check(Check { question: Question::Sh(script), .. })
+                | Action::Command(Command { deed: Deed::Sh(script), .. }) => script,
+                _ => continue,
+            };
+            script.values = scripts.remove(&step.id).unwrap_or_default();
+        }
+        steps
+    };
+    let mut stages = Vec::new();
+    for draft in drafts.stages {
+        stages.push(Stage { steps: steps_of(draft.steps), ..draft.stage });
+    }
+    let mut ways = Vec::new();
+    for draft in drafts.ways {
+        ways.push(Way { steps: steps_of(draft.steps), ..draft.way });
+    }
+    let mut runbook = Runbook {
+        title: title.unwrap_or_else(|| id.to_string()),
+        id,
+        page,
+        stores: front.stores,
+        parameters: front.parameters,
+        versions: front.versions,
+        limits: front.limits,
+        contacts: front.contacts,
+        on_halt: front.on_halt,
+        protect: front.protect,
+        repeatable: front.repeatable,
+        needs_run: front.needs_run,
+        stages,
+        ways,
+        not_steps,
+        meaning: [0; 32],
+    };
+    runbook.meaning = meaning(&runbook);
+    runbook
+}
+
+/// Everything that changes what a run does. Titles, contacts and prose do not.
+fn meaning(runbook: &Runbook) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add("tidegate runbook 1").add(runbook.id.as_str());
+    parts.list(runbook.stores.iter().map(store));
+    parts.list(runbook.parameters.iter().map(parameter));
+    parts.add(versions(runbook)).add(limits(runbook));
+    parts.list(&runbook.on_halt).list(&runbook.protect).add([u8::from(runbook.repeatable)]);
+    match &runbook.needs_run {
+        None => parts.add([0]),
+        Some(needs) => {
+            parts.add([1]).maybe(needs.stage.as_ref().map(Name::as_str));
+            parts.maybe(needs.not_older_than.map(millis))
+        }
+    };
+    parts.list(runbook.stages.iter().map(stage));
+    parts.list(runbook.ways.iter().map(way));
+    parts.finish()
+}
+
+fn millis(duration: Duration) -> [u8; 16] {
+    duration.as_millis().to_be_bytes()
+}
+
+fn address(address: &Address) -> [u8; 32] {
+    let mut parts = Parts::default();
+    match address {
+        Address::Literal(url) => parts.add([0]).add(url),
+        Address::Environment(name) => parts.add([1]).add(name),
+    };
+    parts.finish()
+}
+
+fn store(store: &Store) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(store.name.as_str()).add(store.kind.name()).add(address(&store.url));
+    parts.maybe(store.pooled.as_ref().map(address));
+    parts.list(store.logins.iter().map(|(name, _)| name.as_str()));
+    parts.list(store.logins.iter().map(|(_, url)| address(url)));
+    parts.maybe(store.database.as_ref()).maybe(store.system_identifier.map(u64::to_be_bytes));
+    parts.add([u8::from(store.home)]);
+    parts.finish()
+}
+
+fn parameter(parameter: &Parameter) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(parameter.name.as_str()).add(parameter.kind.name()).add([u8::from(parameter.secret)]);
+    parts.maybe(parameter.env.as_ref()).maybe(parameter.default.as_ref()).list(&parameter.allowed);
+    parts.finish()
+}
+
+fn versions(runbook: &Runbook) -> [u8; 32] {
+    let versions = &runbook.versions;
+    let mut parts = Parts::default();
+    parts.maybe(versions.first.as_ref()).list(&versions.manual);
+    match &versions.adopted {
+        None => parts.add([0]),
+        Some(adopted) => {
+            parts.add([1]).add(&adopted.table).add(&adopted.id);
+            parts.maybe(adopted.checksum.as_ref()).maybe(adopted.applied_at.as_ref());
+            parts.maybe(adopted.baseline.as_ref())
+        }
+    };
+    parts.finish()
+}
+
+fn limits(runbook: &Runbook) -> [u8; 32] {
+    let limits = &runbook.limits;
+    let mut parts = Parts::default();
+    let spans =
+        [limits.lock_timeout, limits.statement_timeout, limits.gate_max, limits.hold_attended, limits.lease];
+    parts.list(spans.map(millis)).add(limits.lock_attempts.to_be_bytes());
+    parts.finish()
+}
+
+fn template(template: &TextTemplate) -> [u8; 32] {
+    let mut parts = Parts::default();
+    for piece in &template.pieces {
+        match piece {
+            TextPiece::Text(text) => parts.add([0]).add(text),
+            TextPiece::Value(value) => parts.add([1]).add(value.to_string()),
+        };
+    }
+    parts.finish()
+}
+
+fn stage(stage: &Stage) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(stage.id.as_str()).add([u8::from(stage.manual), u8::from(stage.no_return)]);
+    parts.maybe(stage.hold.as_ref().map(template)).list(&stage.protect);
+    parts.list(stage.steps.iter().map(|step| step.meaning));
+    parts.finish()
+}
+
+fn way(way: &Way) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(way.id.as_str()).list(way.from.iter().map(Name::as_str));
+    parts.maybe(way.to.as_ref().map(Name::as_str)).list(way.ensures.iter().map(Name::as_str));
+    parts.list(&way.protect).list(way.steps.iter().map(|step| step.meaning));
+    parts.finish()
+}

@@ -1,0 +1,329 @@
+//! Every word that may follow `@`, and where it may stand.
+
+/// The languages in which steps are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Language {
+    Sql,
+    Toml,
+    Http,
+    Sh,
+    Text,
+}
+
+impl Language {
+    /// Reads the info string of a fence.
+    pub(crate) fn parse(info: &str) -> Option<Self> {
+        Some(match info {
+            "sql" => Self::Sql,
+            "toml" => Self::Toml,
+            "http" => Self::Http,
+            "sh" => Self::Sh,
+            "text" => Self::Text,
+            _ => return None,
+        })
+    }
+
+    /// The info string.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Toml => "toml",
+            Self::Http => "http",
+            Self::Sh => "sh",
+            Self::Text => "text",
+        }
+    }
+
+    /// What begins a comment line.
+    pub(crate) fn comment(self) -> &'static str {
+        match self {
+            Self::Sql => "--",
+            Self::Toml | Self::Http | Self::Sh | Self::Text => "#",
+        }
+    }
+}
+
+/// The verbs of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Verb {
+    Record,
+    Check,
+    Backup,
+    Restore,
+    Migrate,
+    Seal,
+    Retire,
+    Evict,
+    Watch,
+    Confirm,
+    Command,
+}
+
+use Language::{Http, Sh, Sql, Text, Toml};
+use Verb::{Backup, Check, Command, Confirm, Evict, Migrate, Record, Restore, Retire, Seal, Watch};
+
+const ALL_VERBS: [Verb; 11] =
+    [Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Watch, Confirm, Command];
+
+impl Verb {
+    /// Reads the word after `@`.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        ALL_VERBS.into_iter().find(|verb| verb.name() == word)
+    }
+
+    /// The word after `@`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Record => "record",
+            Check => "check",
+            Backup => "backup",
+            Restore => "restore",
+            Migrate => "migrate",
+            Seal => "seal",
+            Retire => "retire",
+            Evict => "evict",
+            Watch => "watch",
+            Confirm => "confirm",
+            Command => "command",
+        }
+    }
+
+    /// The languages in which it may be written.
+    pub(crate) fn languages(self) -> &'static [Language] {
+        match self {
+            Record | Watch => &[Sql, Http],
+            Check => &[Sql, Http, Sh],
+            Backup | Restore | Seal | Retire | Evict => &[Toml],
+            Migrate => &[Sql],
+            Confirm => &[Text],
+            Command => &[Sh, Http],
+        }
+    }
+
+    /// Whether it leaves stores as they are.
+    pub(crate) fn is_read_only(self) -> bool {
+        matches!(self, Record | Check | Watch | Confirm)
+    }
+
+    /// Whether it runs as one transaction on the home store.
+    pub(crate) fn has_gate(self) -> bool {
+        matches!(self, Migrate | Seal | Retire | Restore)
+    }
+}
+
+/// Blocks that are no steps but ours: `@runbook`, `@stage`, `@way`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Frame {
+    Runbook,
+    Stage,
+    Way,
+}
+
+impl Frame {
+    /// Reads the word after `@`.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Runbook, Self::Stage, Self::Way].into_iter().find(|frame| frame.name() == word)
+    }
+
+    /// The word after `@`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Runbook => "runbook",
+            Self::Stage => "stage",
+            Self::Way => "way",
+        }
+    }
+}
+
+/// The word that marks a block as an example, which is prose.
+pub(crate) const EXAMPLE: &str = "example";
+
+/// Every word that may stand in a block's first line.
+pub(crate) fn head_words() -> impl Iterator<Item = &'static str> {
+    ALL_VERBS
+        .into_iter()
+        .map(Verb::name)
+        .chain([Frame::Runbook, Frame::Stage, Frame::Way].into_iter().map(Frame::name))
+        .chain([EXAMPLE])
+}
+
+/// What may follow a property's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Argument {
+    /// Nothing.
+    None,
+    /// Something.
+    Needed,
+}
+
+/// One property: its word and where it may stand.
+#[derive(Debug)]
+pub(crate) struct PropertyRule {
+    pub(crate) word: &'static str,
+    pub(crate) argument: Argument,
+    /// May stand more than once in a step.
+    pub(crate) repeats: bool,
+    pub(crate) verbs: &'static [Verb],
+    pub(crate) languages: &'static [Language],
+}
+
+const ALL_LANGUAGES: &[Language] = &[Sql, Toml, Http, Sh, Text];
+const STORED: &[Language] = &[Sql, Toml, Http];
+const ASKING: &[Verb] = &[Record, Check, Watch];
+const JUDGING: &[Verb] = &[Check, Watch];
+const CHANGING: &[Verb] = &[Backup, Restore, Migrate, Seal, Retire, Evict, Command, Confirm];
+
+const fn rule(
+    word: &'static str,
+    argument: Argument,
+    repeats: bool,
+    verbs: &'static [Verb],
+    languages: &'static [Language],
+) -> PropertyRule {
+    PropertyRule { word, argument, repeats, verbs, languages }
+}
+
+/// Every property of this version.
+pub(crate) static PROPERTIES: &[PropertyRule] = &[
+    rule("requires", Argument::Needed, true, &ALL_VERBS, ALL_LANGUAGES),
+    rule("ensures", Argument::Needed, true, &[Migrate, Seal, Retire, Restore, Command], ALL_LANGUAGES),
+    rule("unless", Argument::Needed, false, CHANGING, ALL_LANGUAGES),
+    rule("conserves", Argument::Needed, true, &[Migrate, Retire], ALL_LANGUAGES),
+    rule("role", Argument::Needed, false, &[Record, Check, Watch, Migrate], &[Sql]),
+    rule("login", Argument::Needed, false, ASKING, &[Sql]),
+    rule("store", Argument::Needed, false, &ALL_VERBS, STORED),
+    rule("via", Argument::Needed, false, ASKING, &[Sql]),
+    rule(
+        "timeout",
+        Argument::Needed,
+        false,
+        &[Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Watch, Command],
+        ALL_LANGUAGES,
+    ),
+    rule(
+        "valid",
+        Argument::Needed,
+        false,
+        &[Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Confirm, Command],
+        ALL_LANGUAGES,
+    ),
+    rule("says", Argument::Needed, false, &ALL_VERBS, ALL_LANGUAGES),
+    rule("evidence", Argument::Needed, false, ASKING, &[Sql]),
+    rule("waive", Argument::Needed, true, &ALL_VERBS, ALL_LANGUAGES),
+    rule("rows", Argument::None, false, &[Record], &[Sql]),
+    rule("at", Argument::Needed, false, &[Record], &[Sql]),
+    rule("value", Argument::Needed, true, &[Record, Check, Command], &[Http]),
+    rule("expect", Argument::Needed, true, &[Check, Watch, Command], ALL_LANGUAGES),
+    rule("attempt", Argument::None, false, &[Check], &[Sql]),
+    rule("each", Argument::None, false, &[Check], &[Sql]),
+    rule("over", Argument::Needed, false, JUDGING, &[Sql]),
+    rule("only", Argument::Needed, false, &[Check], ALL_LANGUAGES),
+    rule("harmless", Argument::Needed, false, JUDGING, &[Http, Sh]),
+    rule("version", Argument::Needed, false, &[Migrate, Retire], ALL_LANGUAGES),
+    rule("file", Argument::Needed, false, &[Migrate], &[Sql]),
+    rule("outside-transaction", Argument::None, false, &[Migrate], &[Sql]),
+    rule("every", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("from", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("until", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("trips-after", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("unknown-after", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("on-trip", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
+    rule("approvers", Argument::Needed, true, &[Confirm], &[Text]),
+    rule("not-actor", Argument::None, false, &[Confirm], &[Text]),
+];
+
+/// The mark that divides a migration from its inverse.
+pub(crate) const UNDO: &str = "undo";
+
+/// The mark that divides the setup of a check with `@each` from what is judged.
+pub(crate) const SETUP: &str = "setup";
+
+/// Words that a later version gives a meaning, with what is meant instead for now.
+const LATER: [&str; 9] =
+    ["compare", "backfill", "flags", "rekey", "for_each", "against", "key", "mode", "source"];
+
+/// A property's rule by its word.
+pub(crate) fn property(word: &str) -> Option<&'static PropertyRule> {
+    PROPERTIES.iter().find(|rule| rule.word == word)
+}
+
+/// Whether `word` is one that this language uses anywhere after `@`.
+pub(crate) fn is_ours(word: &str) -> bool {
+    word == UNDO || word == SETUP || property(word).is_some() || head_words().any(|head| head == word)
+}
+
+/// A sentence for an unknown word's help: what may have been meant.
+pub(crate) fn did_you_mean(word: &str, known: impl Iterator<Item = &'static str>) -> String {
+    if LATER.contains(&word) {
+        return format!("`@{word}` is not part of this version of the language");
+    }
+    let mut best: Option<(usize, &'static str)> = None;
+    let mut all = Vec::new();
+    for candidate in known {
+        all.push(candidate);
+        let distance = edit_distance(&word.to_lowercase(), candidate);
+        if distance <= distance_allowed(candidate) && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+    }
+    match best {
+        Some((_, candidate)) => format!("did you mean `@{candidate}`?"),
+        None => format!("known here: {}", all.join(", ")),
+    }
+}
+
+/// Whether `word` is one of the words that begin a block, or looks like a misspelt one.
+pub(crate) fn resembles_head(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    LATER.iter().take(5).any(|later| *later == lower)
+        || head_words().any(|head| edit_distance(&lower, head) <= distance_allowed(head))
+}
+
+fn distance_allowed(word: &str) -> usize {
+    match word.len() {
+        0..=3 => 0,
+        4..=5 => 1,
+        _ => 2,
+    }
+}
+
+/// Edit distance in which two neighbours that changed places count once. Words longer than any of ours are far.
+pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
+    const CHARS_MAX: usize = 64;
+    let left: Vec<char> = left.chars().take(CHARS_MAX).collect();
+    let right: Vec<char> = right.chars().take(CHARS_MAX).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for (row, a) in left.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, b) in right.iter().enumerate() {
+            let at = |cells: &[usize], place: usize| cells.get(place).copied().unwrap_or(usize::MAX / 2);
+            let mut least = (at(&above, column) + usize::from(a != b))
+                .min(at(&above, column + 1) + 1)
+                .min(at(&current, column) + 1);
+            let swapped =
+                row > 0 && column > 0 && left.get(row - 1) == Some(b) && right.get(column - 1) == Some(a);
+            if swapped {
+                least = least.min(at(&before, column - 1) + 1);
+            }
+            current.push(least);
+        }
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_recognised_and_far_ones_are_not() {
+        assert_eq!(edit_distance("chekc", "check"), 1);
+        assert_eq!(edit_distance("", "check"), 5);
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert!(resembles_head("Check") && resembles_head("migrat") && resembles_head("backfill"));
+        assert!(!resembles_head("param") && !resembles_head("staticmethod") && !resembles_head("alice"));
+        assert_eq!(did_you_mean("requries", PROPERTIES.iter().map(|r| r.word)), "did you mean `@requires`?");
+    }
+}

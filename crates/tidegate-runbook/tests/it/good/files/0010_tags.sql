@@ -1,0 +1,2 @@
+-- Tags for notes.
+CREATE TABLE tags (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);

@@ -1,0 +1,4 @@
+CREATE TABLE marks (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+
+-- @undo
+DROP TABLE marks;
