@@ -73,17 +73,18 @@ fn written_out(action: &Action) -> (&'static str, Vec<&TextTemplate>) {
 }
 
 fn operands(expect: &[Expectation]) -> Vec<&TextTemplate> {
-    let operand = |expectation| match expectation {
-        &Expectation::Json { ref operator, .. } => match operator {
-            JsonOperator::Equal(JsonOperand::Template(text))
-            | JsonOperator::NotEqual(JsonOperand::Template(text))
-            | JsonOperator::Less(JsonOperand::Template(text))
-            | JsonOperator::LessOrEqual(JsonOperand::Template(text))
-            | JsonOperator::Greater(JsonOperand::Template(text))
-            | JsonOperator::GreaterOrEqual(JsonOperand::Template(text)) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    };
     expect.iter().filter_map(operand).collect()
+}
+
+fn operand(expectation: &Expectation) -> Option<&TextTemplate> {
+    let Expectation::Json { operator, .. } = expectation else { return None };
+    match operator {
+        JsonOperator::Equal(JsonOperand::Template(text))
+        | JsonOperator::NotEqual(JsonOperand::Template(text))
+        | JsonOperator::Less(JsonOperand::Template(text))
+        | JsonOperator::LessOrEqual(JsonOperand::Template(text))
+        | JsonOperator::Greater(JsonOperand::Template(text))
+        | JsonOperator::GreaterOrEqual(JsonOperand::Template(text)) => Some(text),
+        _ => None,
+    }
 }

@@ -3,7 +3,7 @@
 //! Only rules about locks, rewrites, scans and broken clients are taken; style is the author's, timeouts are the
 //! engine's, and transactions are our own rules. Squawk's ignore comments have no effect: a waiver needs a reason.
 
-use squawk_linter::{Linter, LinterSettings, Rule, Version};
+use squawk_linter::{Linter, LinterSettings, Rule};
 use squawk_syntax::SourceFile;
 
 use super::body::{Body, Place, Purpose, Scope};
@@ -124,6 +124,6 @@ mod tests {
         for (rule, code) in LOCKS.iter().chain(CLIENTS) {
             assert_eq!(*code, format!("squawk-{rule}"));
         }
-        assert!(POSTGRES.parse::<Version>().is_ok());
+        assert!(POSTGRES.parse::<squawk_linter::Version>().is_ok());
     }
 }

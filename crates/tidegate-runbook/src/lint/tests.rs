@@ -582,3 +582,45 @@ fn watches_and_examined_counts_are_read_as_well() {
     };
     assert_eq!(codes(vec![step("w", Action::Watch(watch))]), ["check-has-effects"]);
 }
+
+#[test]
+fn findings_point_into_the_page_and_into_files() {
+    let page = "# Book\n\n```toml\n# @runbook book\n[stores.main]\nkind = \"postgres\"\nurl = \"$DATABASE_URL\"\nhome = true\n```\n\n\
+        ## Change\n\n```sql\n-- @migrate one\n-- @waive require-concurrent-index-creation the table is small\n\
+        CREATE INDEX i ON t (a); -- é\nDROP TABLE :\"old\";\n-- @undo\nDROP INDEX i\n```\n\n\
+        ```sql\n-- @migrate two\n-- @file two.sql\n```\n";
+    let path = |text: &str| SourcePath(text.to_owned());
+    let file = "SELECT app.repair();\n-- @undo\nDO $$ BEGIN END $$;\n";
+    let sources = crate::Sources {
+        page: path("book.md"),
+        page_bytes: page.as_bytes().to_vec(),
+        files: [(path("two.sql"), crate::FileContent::Bytes(file.as_bytes().to_vec()))].into(),
+    };
+    let parsed = crate::parse(&sources);
+    let mut shown: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .filter_map(|finding| {
+            let span = finding.span.as_ref()?;
+            let text = if span.path == sources.page { page } else { file };
+            let ours = ["destructive-without-requires", "opaque-without-protect"].contains(&finding.code);
+            (ours || finding.code.starts_with("squawk-")).then(|| (finding.code, &text[span.range.clone()]))
+        })
+        .collect();
+    shown.sort_unstable();
+    assert_eq!(
+        shown,
+        [
+            ("destructive-without-requires", "DROP TABLE :\"old\""),
+            ("opaque-without-protect", "DO $$ BEGIN END $$"),
+            ("opaque-without-protect", "SELECT app.repair()"),
+            ("squawk-ban-drop-table", "DROP TABLE :\"old\""),
+            ("squawk-require-concurrent-index-deletion", "DROP INDEX i"),
+        ]
+    );
+    assert!(
+        !parsed.diagnostics.iter().any(|finding| finding.code == "unused-waiver"),
+        "{:#?}",
+        parsed.diagnostics
+    );
+}
