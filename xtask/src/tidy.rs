@@ -16,6 +16,7 @@ mod rust_text;
 mod sql_comments;
 mod sql_text;
 mod tree;
+mod unused_dependencies;
 
 use std::io::Write;
 use std::path::Path;
@@ -42,10 +43,11 @@ impl Finding {
 /// A rule's name and its check.
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     ("dependency-direction", dependency_direction::check),
     ("manifest", manifest_rules::check),
     ("dependency-rows", dependency_rows::check),
+    ("unused-dependencies", unused_dependencies::check),
     ("file-size", file_size::check),
     ("file-names", file_names::check),
     ("forbidden-words", forbidden_words::check),
