@@ -228,6 +228,9 @@ fn send(agent: &Agent, request: Request, body_bytes_max: u64) -> Result<Response
     let place = place(&request.url);
     let limit = request.timeout;
     let bad = |what: String| HttpFailure::BadRequest { place: place.clone(), what };
+    if place == MALFORMED {
+        return Err(bad("what stands for the port is no number".to_owned()));
+    }
     let mut building = http::Request::builder().method(request.method.as_str()).uri(&request.url);
     for (name, value) in &request.headers {
         building = building.header(name, value);
@@ -290,6 +293,8 @@ fn failure(error: ureq::Error, place: &str, limit: Duration) -> HttpFailure {
         }
         ureq::Error::HostNotFound => HttpFailure::NoConnection { place, what },
         ureq::Error::ConnectionFailed => HttpFailure::NoConnection { place, what },
+        ureq::Error::Io(source) if is_tls(&source) => HttpFailure::Tls { place, what },
+        ureq::Error::Io(source) if is_look_up(&source) => HttpFailure::NoConnection { place, what },
         ureq::Error::Io(source) => match source.kind() {
             std::io::ErrorKind::ConnectionRefused
             | std::io::ErrorKind::HostUnreachable
@@ -300,6 +305,18 @@ fn failure(error: ureq::Error, place: &str, limit: Duration) -> HttpFailure {
         _ => HttpFailure::NoAnswer { place, what },
     }
 }
+
+fn is_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+/// The standard library gives a failed name look-up no kind of its own, only these words.
+fn is_look_up(error: &std::io::Error) -> bool {
+    error.to_string().contains("failed to lookup address information")
+}
+
+/// What [`place`] shows of a URL that it cannot take apart.
+const MALFORMED: &str = "a malformed URL";
 
 /// The URL without user, password, query and fragment.
 fn place(url: &str) -> String {
@@ -314,7 +331,7 @@ fn place(url: &str) -> String {
     // A password with a '/' in it is no URL; what looks like a port would be its beginning.
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
     if !host.ends_with(']') && !port.chars().all(|c| c.is_ascii_digit()) {
-        return "a malformed URL".to_owned();
+        return MALFORMED.to_owned();
     }
     if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
 }

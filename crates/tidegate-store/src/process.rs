@@ -1,5 +1,7 @@
 //! Child programs: a listed environment, bounded time and output, and nothing left behind.
 
+mod piped;
+
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+pub use piped::Piped;
 
 /// How long a program may take to end after SIGTERM, before SIGKILL.
 pub const TERMINATION_GRACE: Duration = Duration::from_secs(2);
@@ -267,6 +271,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 }
 
 /// The process group that a child leads; killed when this is dropped.
+#[derive(Debug)]
 struct Group(Option<Pid>);
 
 impl Group {
@@ -290,6 +295,7 @@ impl Drop for Group {
 }
 
 /// Reads a pipe to its end and keeps its beginning.
+#[derive(Debug)]
 struct Capture<R> {
     pipe: Option<R>,
     bytes: Vec<u8>,

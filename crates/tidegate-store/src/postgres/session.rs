@@ -184,6 +184,27 @@ impl Session {
         sink.finish().await.map_err(|error| self.explain(error))
     }
 
+    /// As [`Session::copy_in`], for data that comes piece by piece: `next` is asked until it answers `None`, and only
+    /// when the server has taken what came before.
+    ///
+    /// # Errors
+    /// The server's, or that of `next`, which aborts the copy.
+    pub async fn copy_in_from<E: From<Failure>>(
+        &self,
+        sql: &str,
+        mut next: impl AsyncFnMut() -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<u64, E> {
+        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(error))?;
+        let mut sink = pin!(sink);
+        while let Some(piece) = next().await? {
+            // A refused copy shows itself here as a closed channel; why, only `finish` tells.
+            if sink.send(Bytes::from(piece)).await.is_err() {
+                break;
+            }
+        }
+        Ok(sink.finish().await.map_err(|error| self.explain(error))?)
+    }
+
     /// Takes the notices that arrived since the last call, oldest first; at most [`super::NOTICES_MAX`] are kept.
     pub fn notices(&self) -> Vec<Notice> {
         self.shared.notices.drain()

@@ -114,7 +114,8 @@ async fn failures_are_told_apart_by_kind() {
         FailureKind::ReadOnlyServer
     );
     plain.run("ROLLBACK").await.unwrap();
-    owner.run("GRANT ALL ON t TO plain; BEGIN; LOCK TABLE t").await.unwrap();
+    owner.run("GRANT ALL ON t TO plain").await.unwrap();
+    owner.run("BEGIN; LOCK TABLE t").await.unwrap();
     assert_eq!(kind("LOCK TABLE t NOWAIT").await, FailureKind::Other, "outside of a transaction");
     assert_eq!(kind("BEGIN; LOCK TABLE t IN SHARE MODE NOWAIT").await, FailureKind::LockTimeout);
 }

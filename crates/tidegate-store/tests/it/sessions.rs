@@ -24,7 +24,7 @@ async fn the_blocker_of_a_waiting_backend_is_named() {
     let (holder_pid, waiter_pid) = (holder.backend_pid().await.unwrap(), waiter.backend_pid().await.unwrap());
     assert_eq!(blockers_of(&watcher, waiter_pid).await.unwrap(), []);
     holder.run("BEGIN; LOCK TABLE t").await.unwrap();
-    let waiting = async { waiter.run("LOCK TABLE t").await };
+    let waiting = async { waiter.run("BEGIN; LOCK TABLE t").await };
     let watching = async {
         let blockers = eventually("somebody blocks", BOUND, || async {
             let blockers = blockers_of(&watcher, waiter_pid).await.unwrap();
@@ -36,7 +36,7 @@ async fn the_blocker_of_a_waiting_backend_is_named() {
         holder.run("ROLLBACK").await.unwrap();
         (blockers, others)
     };
-    let (_refused_outside_a_transaction, (blockers, others)) = tokio::join!(waiting, watching);
+    let (_granted, (blockers, others)) = tokio::join!(waiting, watching);
     assert_eq!(blockers.len(), 1);
     let blocker = &blockers[0];
     assert_eq!(blocker.pid, holder_pid);
