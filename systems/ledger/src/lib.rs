@@ -18,6 +18,18 @@
 //!
 //! Amounts are integer micro-dollars. A transaction names its tenant by `app.set_community_context`; without it a SELECT
 //! finds no row, an INSERT is refused (42501), and a function that needs a tenant raises (P0001).
+//!
+//! | SQLSTATE | means |
+//! |---|---|
+//! | P0001 | `app.community_id is not set` |
+//! | LG001 | the table is append-only, or TRUNCATE was tried |
+//! | LG002 | a lot's status cannot move like that, or the lot is not this tenant's |
+//! | LG003 | no such payment status |
+//! | LG004 | a payment's status cannot move like that |
+//! | LG005 | a payment's fixed column would change |
+//! | LG006 | totals would change without the journal |
+//! | LG007 | the cursor would go back, or to another tenant |
+//! | 23514 | a lot would be overdrawn, or a value is out of range |
 
 mod base;
 mod migrations;
