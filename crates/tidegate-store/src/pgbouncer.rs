@@ -2,7 +2,14 @@
 //!
 //! The console speaks the simple protocol only; it knows neither `BEGIN` nor parameters nor prepared statements.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::postgres::{Address, Failure, Session};
+
+/// How long the console may take to answer.
+pub const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a `SHOW` of the console returned: every value as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +46,12 @@ pub enum ConsoleFailure {
         /// What was asked for.
         what: String,
     },
+    /// The console took the question and did not answer.
+    #[error("the PgBouncer console at {address} did not answer within {SHOW_TIMEOUT:?}")]
+    Silent {
+        /// The address, without its password.
+        address: String,
+    },
     /// The console could not be reached, or refused.
     #[error("the PgBouncer console at {address} did not answer")]
     Failed {
@@ -67,8 +80,11 @@ pub async fn show(address: &Address, what: &str) -> Result<Rows, ConsoleFailure>
         session.close().await;
         return Err(ConsoleFailure::NotAConsole { address: address.redacted(), version });
     }
-    let answers = session.run(&format!("SHOW {what}")).await;
+    let asked = timeout(SHOW_TIMEOUT, async { session.run(&format!("SHOW {what}")).await }).await;
     session.close().await;
+    let Ok(answers) = asked else {
+        return Err(ConsoleFailure::Silent { address: address.redacted() });
+    };
     answers
         .map_err(failed)?
         .into_iter()

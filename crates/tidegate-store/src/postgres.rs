@@ -35,7 +35,9 @@ pub use failure::{Failure, FailureKind};
 pub use identity::{Identity, identity};
 pub use notice::{NOTICES_MAX, Notice};
 pub use quote::{QualifiedName, QualifiedNameError, parse_qualified_name, quote_identifier, quote_literal};
-pub use session::{ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CancelHandle, Session};
+pub use session::{
+    ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CANCEL_TIMEOUT, CLOSE_GRACE, CancelHandle, Session,
+};
 pub use text_value::TextValue;
 pub use transaction::{ATTEMPTS_MAX, Isolation, TxError, TxOptions, TxOutcome, run_tx};
 

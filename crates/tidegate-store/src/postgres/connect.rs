@@ -13,6 +13,15 @@ use super::address::{Address, Host, TargetSession, TlsMode};
 use super::failure::{Failure, FailureKind};
 use super::tls;
 
+/// How long a connection may be silent before the other side is asked whether it is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// How long to wait between two such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Unanswered questions after which the connection counts as lost.
+const KEEPALIVE_RETRIES: u32 = 4;
+/// How long sent data may go unacknowledged before the connection counts as lost.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
+
 const SESSION_KIND: &str =
     "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
 
@@ -99,7 +108,7 @@ async fn within<T>(
             }
         },
     };
-    outcome.map_err(|error| Failure::from_connecting(error, place))
+    outcome.map_err(|error| Failure::from_connecting(&error, place))
 }
 
 fn driver_config(address: &Address, host: &Host, application_name: &str, mode: SslMode) -> Config {
@@ -110,7 +119,15 @@ fn driver_config(address: &Address, host: &Host, application_name: &str, mode: S
         .user(&address.user)
         .dbname(&address.database)
         .application_name(application_name)
-        .ssl_mode(mode);
+        .ssl_mode(mode)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    // This one is for the connection that a cancellation makes; ours is bounded as a whole.
+    if let Some(limit) = address.connect_timeout {
+        config.connect_timeout(limit);
+    }
     if let Some(numeric) = host.numeric {
         config.hostaddr(numeric);
     }
@@ -144,7 +161,7 @@ async fn examine(connected: Connected, target: TargetSession, host: &Host) -> Re
         })
         .await
     }
-    .map_err(|error| Failure::from_connecting(error, &place))?;
+    .map_err(|error| Failure::from_connecting(&error, &place))?;
     let (mut in_recovery, mut read_only) = (false, false);
     for message in &answer {
         if let SimpleQueryMessage::Row(row) = message {

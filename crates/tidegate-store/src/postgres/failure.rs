@@ -1,7 +1,6 @@
 //! Why a request to PostgreSQL failed.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
@@ -63,7 +62,7 @@ impl FailureKind {
     }
 }
 
-/// One failed request. Its `Display` is one sentence; the source is kept apart for whoever prints the chain.
+/// One failed request. Its `Display` is one sentence that names the cause too, so it ends the chain of errors.
 #[derive(Clone)]
 pub struct Failure(Box<Inner>);
 
@@ -80,7 +79,6 @@ struct Inner {
     constraint: Option<String>,
     table: Option<String>,
     while_connecting: bool,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Failure {
@@ -97,46 +95,40 @@ impl Failure {
             constraint: None,
             table: None,
             while_connecting: false,
-            source: None,
         }))
     }
 
-    pub(super) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Failure {
-        self.0.source = Some(Arc::new(source));
-        self
-    }
-
     /// The failure of a request over an open connection.
-    pub(super) fn from_driver(error: tokio_postgres::Error) -> Failure {
+    pub(super) fn from_driver(error: &tokio_postgres::Error) -> Failure {
         if let Some(said) = error.as_db_error() {
-            return Failure::from_server(said).with_source(error);
+            return Failure::from_server(said);
         }
-        if error.is_closed() || has_io_error(&error) {
-            return Failure::new(FailureKind::ConnectionLost, "the connection to the server was lost")
-                .with_source(error);
-        }
-        // The driver's own sentences say nothing without their cause: "error serializing parameter 0".
-        let message = match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let (kind, sentence) = if error.is_closed() || is_io_error(error) {
+            (FailureKind::ConnectionLost, "the connection to the server was lost".to_owned())
+        } else {
+            // The driver's own sentences say little without their cause: "error serializing parameter 0".
+            (FailureKind::Other, error.to_string())
         };
-        Failure::new(FailureKind::Other, message).with_source(error)
+        Failure::new(kind, with_cause(sentence, cause))
     }
 
     /// The failure of an attempt to connect to `place`.
-    pub(super) fn from_connecting(error: tokio_postgres::Error, place: &str) -> Failure {
+    pub(super) fn from_connecting(error: &tokio_postgres::Error, place: &str) -> Failure {
         let mut failure = match error.as_db_error() {
-            Some(_) => Failure::from_driver(error),
+            Some(said) => Failure::from_server(said),
             None => {
-                let (kind, sentence) = kind_of_connecting(&error);
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                let message = match cause {
-                    Some(cause) => format!("{sentence} at {place}: {cause}"),
-                    None => format!("{sentence} at {place}: the server closed the connection"),
-                };
-                Failure::new(kind, message).with_source(error)
+                let (kind, sentence) = kind_of_connecting(error);
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                let cause =
+                    cause.or_else(|| error.is_closed().then(|| "it closed the connection".to_owned()));
+                Failure::new(kind, with_cause(format!("{sentence} at {place}"), cause))
             }
         };
+        // A pooler refuses with the codes of a lost connection.
+        if failure.0.kind == FailureKind::ConnectionLost {
+            failure.0.kind = FailureKind::CannotConnect;
+        }
         failure.0.while_connecting = true;
         failure
     }
@@ -237,6 +229,7 @@ impl Failure {
     #[must_use]
     pub fn is_unknown_verdict(&self) -> bool {
         self.0.while_connecting
+            || self.ends_the_connection()
             || matches!(
                 self.0.kind,
                 FailureKind::LockTimeout
@@ -252,9 +245,15 @@ impl Failure {
     }
 }
 
-fn has_io_error(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
-        && error.to_string().contains("communicating")
+fn with_cause(sentence: String, cause: Option<String>) -> String {
+    match cause {
+        Some(cause) => format!("{sentence}: {cause}"),
+        None => sentence,
+    }
+}
+
+fn is_io_error(error: &tokio_postgres::Error) -> bool {
+    error.to_string().contains("communicating")
 }
 
 /// The driver does not publish its error kinds; the first words of its messages name them.
@@ -296,12 +295,4 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The driver's error about a server's message holds nothing that the fields do not.
-        match &self.0.sqlstate {
-            Some(_) => None,
-            None => self.0.source.as_deref().map(|source| source as _),
-        }
-    }
-}
+impl std::error::Error for Failure {}

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,8 +22,13 @@ use super::notice::{Notice, NoticeBoard};
 
 /// Bytes of an application name that PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
-/// Bytes of values that the answers to one [`Session::run`] may hold together.
+/// Bytes that the answers to one [`Session::run`] or [`Session::query`] may hold together.
 pub const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// How long [`Session::close`] waits for the server.
+pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// How long [`CancelHandle::cancel`] may take.
+pub const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One connection. Dropping it ends the connection once what was sent has been answered.
 ///
@@ -72,28 +79,25 @@ impl Session {
     /// # Errors
     /// The first statement that fails ends the list; answers before it are lost with it.
     pub async fn run(&self, sql: &str) -> Result<Vec<Answer>, Failure> {
-        let stream = self.client.simple_query_raw(sql).await.map_err(|error| self.explain(error))?;
+        let stream = self.client.simple_query_raw(sql).await.map_err(|error| self.explain(&error))?;
         let mut stream = pin!(stream);
         let mut answers = Vec::new();
         let mut current = Answer::default();
         let mut bytes: usize = 0;
         while let Some(message) = stream.next().await {
-            match message.map_err(|error| self.explain_answer(error))? {
+            match message.map_err(|error| self.explain_answer(&error))? {
                 SimpleQueryMessage::RowDescription(columns) => {
                     current.columns = columns.iter().map(|c| c.name().to_owned()).collect();
                 }
                 SimpleQueryMessage::Row(row) => {
                     let mut values = Vec::with_capacity(row.len());
                     for at in 0..row.len() {
-                        let value = row.try_get(at).map_err(|error| self.explain(error))?.map(str::to_owned);
+                        let value = row.try_get(at).map_err(|error| self.explain(&error))?.map(str::to_owned);
                         bytes += value.as_ref().map_or(0, String::len) + size_of::<String>();
                         values.push(value);
                     }
                     if bytes > ANSWER_BYTES_MAX {
-                        return Err(Failure::new(
-                            FailureKind::Other,
-                            format!("the answer is larger than {ANSWER_BYTES_MAX} bytes; ask for fewer rows"),
-                        ));
+                        return Err(too_large());
                     }
                     current.rows.push(values);
                 }
@@ -120,7 +124,20 @@ impl Session {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Failure> {
-        self.client.query_typed(sql, parameters).await.map_err(|error| self.explain(error))
+        let parameters = parameters.iter().map(|(value, type_)| (*value, type_.clone()));
+        let rows = self.client.query_typed_raw(sql, parameters).await;
+        let mut rows = pin!(rows.map_err(|error| self.explain(&error))?);
+        let mut found = Vec::new();
+        let mut bytes: usize = 0;
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|error| self.explain(&error))?;
+            bytes = bytes.saturating_add(row.raw_size_bytes());
+            if bytes > ANSWER_BYTES_MAX {
+                return Err(too_large());
+            }
+            found.push(row);
+        }
+        Ok(found)
     }
 
     /// As [`Session::query`], for a statement whose rows do not matter: returns how many it returned or changed.
@@ -132,7 +149,7 @@ impl Session {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, Failure> {
-        self.client.execute_typed(sql, parameters).await.map_err(|error| self.explain(error))
+        self.client.execute_typed(sql, parameters).await.map_err(|error| self.explain(&error))
     }
 
     /// The columns that one statement would return: names, and types as `format_type` prints them.
@@ -143,7 +160,7 @@ impl Session {
     /// # Errors
     /// The server's.
     pub async fn describe(&self, sql: &str) -> Result<Vec<(String, String)>, Failure> {
-        let statement = self.client.prepare(sql).await.map_err(|error| self.explain(error))?;
+        let statement = self.client.prepare(sql).await.map_err(|error| self.explain(&error))?;
         let mut oids = Vec::new();
         let mut modifiers = Vec::new();
         for column in statement.columns() {
@@ -158,7 +175,7 @@ impl Session {
             .await?;
         let mut described = Vec::with_capacity(types.len());
         for (column, row) in statement.columns().iter().zip(&types) {
-            let name: String = row.try_get(0).map_err(|error| self.explain(error))?;
+            let name: String = row.try_get(0).map_err(|error| self.explain(&error))?;
             described.push((column.name().to_owned(), name));
         }
         Ok(described)
@@ -173,7 +190,7 @@ impl Session {
         sql: &str,
         chunks: impl IntoIterator<Item = Vec<u8>>,
     ) -> Result<u64, Failure> {
-        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(error))?;
+        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(&error))?;
         let mut sink = pin!(sink);
         for chunk in chunks {
             // A refused copy shows itself here as a closed channel; why, only `finish` tells.
@@ -181,7 +198,7 @@ impl Session {
                 break;
             }
         }
-        sink.finish().await.map_err(|error| self.explain(error))
+        sink.finish().await.map_err(|error| self.explain(&error))
     }
 
     /// As [`Session::copy_in`], for data that comes piece by piece: `next` is asked until it answers `None`, and only
@@ -194,7 +211,7 @@ impl Session {
         sql: &str,
         mut next: impl AsyncFnMut() -> Result<Option<Vec<u8>>, E>,
     ) -> Result<u64, E> {
-        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(error))?;
+        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(&error))?;
         let mut sink = pin!(sink);
         while let Some(piece) = next().await? {
             // A refused copy shows itself here as a closed channel; why, only `finish` tells.
@@ -202,7 +219,7 @@ impl Session {
                 break;
             }
         }
-        Ok(sink.finish().await.map_err(|error| self.explain(error))?)
+        Ok(sink.finish().await.map_err(|error| self.explain(&error))?)
     }
 
     /// Takes the notices that arrived since the last call, oldest first; at most [`super::NOTICES_MAX`] are kept.
@@ -248,12 +265,19 @@ impl Session {
         CancelHandle { token: self.client.cancel_token(), tls: self.tls.clone() }
     }
 
-    /// Ends the connection in good order and waits until it has ended.
+    /// Ends the connection in good order and waits until it has ended, at most [`CLOSE_GRACE`].
     pub async fn close(self) {
-        let Session { client, task, .. } = self;
+        let Session { client, mut task, .. } = self;
         drop(client);
-        // The task ends when the server has closed its side; how it ended no longer matters.
-        let _ended = task.await;
+        // The task ends when what was sent has been answered and the server has closed its side.
+        if timeout(CLOSE_GRACE, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+
+    /// What the server said when it ended the connection, where it was the server who did.
+    pub(super) fn last_word(&self) -> Option<Failure> {
+        self.shared.last_word.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Queues `ROLLBACK` without waiting for its answer: for a transaction whose future was dropped.
@@ -264,7 +288,7 @@ impl Session {
     }
 
     /// As `explain`, for the simple protocol, where what the driver does not understand is a COPY.
-    fn explain_answer(&self, error: tokio_postgres::Error) -> Failure {
+    fn explain_answer(&self, error: &tokio_postgres::Error) -> Failure {
         let failure = self.explain(error);
         if failure.kind() != FailureKind::Other || failure.sqlstate().is_some() {
             return failure;
@@ -279,13 +303,12 @@ impl Session {
     }
 
     /// Turns a driver's error into a failure, and "closed" into what the server said when it closed.
-    pub(super) fn explain(&self, error: tokio_postgres::Error) -> Failure {
+    pub(super) fn explain(&self, error: &tokio_postgres::Error) -> Failure {
         let failure = Failure::from_driver(error);
         if failure.kind() != FailureKind::ConnectionLost {
             return failure;
         }
-        let last_word = self.shared.last_word.lock().unwrap_or_else(PoisonError::into_inner);
-        last_word.clone().unwrap_or(failure)
+        self.last_word().unwrap_or(failure)
     }
 }
 
@@ -306,7 +329,7 @@ async fn drive(mut wire: Wire, shared: Arc<Shared>) {
             Some(Ok(AsyncMessage::Notice(said))) => shared.notices.post(&said),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                let failure = Failure::from_driver(error);
+                let failure = Failure::from_driver(&error);
                 tracing::debug!(%failure, "a connection to PostgreSQL ended");
                 let mut last_word = shared.last_word.lock().unwrap_or_else(PoisonError::into_inner);
                 *last_word = Some(failure);
@@ -330,10 +353,14 @@ impl CancelHandle {
     /// # Errors
     /// When the server cannot be reached.
     pub async fn cancel(&self) -> Result<(), Failure> {
-        self.token
-            .cancel_query(self.tls.clone())
-            .await
-            .map_err(|error| Failure::from_connecting(error, "the session's server"))
+        let place = "the session's server";
+        match timeout(CANCEL_TIMEOUT, self.token.cancel_query(self.tls.clone())).await {
+            Ok(outcome) => outcome.map_err(|error| Failure::from_connecting(&error, place)),
+            Err(_) => {
+                let what = format!("no answer from {place} within {CANCEL_TIMEOUT:?} when cancelling");
+                Err(Failure::new(FailureKind::CannotConnect, what).while_connecting())
+            }
+        }
     }
 }
 
@@ -341,6 +368,11 @@ impl std::fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CancelHandle").finish_non_exhaustive()
     }
+}
+
+fn too_large() -> Failure {
+    let what = format!("the answer is larger than {ANSWER_BYTES_MAX} bytes; ask for fewer rows");
+    Failure::new(FailureKind::Other, what)
 }
 
 /// Cuts a name at the bytes that PostgreSQL keeps, at the edge of a character.

@@ -127,7 +127,7 @@ pub async fn blockers_of(session: &Session, pid: i32) -> Result<Vec<Backend>, Fa
     for row in rows {
         let mut values = Vec::with_capacity(row.len());
         for at in 0..row.len() {
-            values.push(row.try_get(at).map_err(|error| session.explain(error))?);
+            values.push(row.try_get(at).map_err(|error| session.explain(&error))?);
         }
         blockers.extend(Backend::from_values(values));
     }

@@ -39,7 +39,7 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, Failure>
     let examiner = Examiner::new(address, provider.clone())?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(FailureKind::Tls, "no TLS version can be offered").with_source(error))?
+        .map_err(|error| Failure::new(FailureKind::Tls, format!("no TLS version can be offered: {error}")))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(examiner))
         .with_no_client_auth();
@@ -90,23 +90,20 @@ impl Chain {
         store.add_parsable_certificates(certificates.iter().cloned());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
             .build()
-            .map_err(|error| unusable_roots(&path, error))?;
+            .map_err(|error| unusable_roots(&path, &error))?;
         Ok(Chain { verifier, roots: certificates, examine_name })
     }
 }
 
-fn unusable_roots(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(
-        FailureKind::Tls,
-        format!("the root certificates in {} cannot be used: {error}", path.display()),
-    )
-    .with_source(error)
+fn unusable_roots(path: &Path, error: &dyn std::error::Error) -> Failure {
+    let what = format!("the root certificates in {} cannot be used: {error}", path.display());
+    Failure::new(FailureKind::Tls, what)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unusable_roots(path, error))
+        .map_err(|error| unusable_roots(path, &error))
 }
 
 impl ServerCertVerifier for Examiner {

@@ -251,10 +251,11 @@ impl OpenTransaction<'_> {
     async fn commit(&mut self) -> Ended {
         if self.session.is_closed() {
             self.ended = true;
-            return Ended::RolledBack(Failure::new(
-                FailureKind::ConnectionLost,
-                "the connection to the server was lost before COMMIT was sent",
-            ));
+            let lost = "the connection to the server was lost before COMMIT was sent";
+            let failure = self.session.last_word();
+            return Ended::RolledBack(
+                failure.unwrap_or_else(|| Failure::new(FailureKind::ConnectionLost, lost)),
+            );
         }
         // In an aborted transaction COMMIT answers ROLLBACK, and outside of one it answers COMMIT; neither is an
         // error. SAVEPOINT fails in both cases, and then the server does not look at COMMIT.

@@ -6,9 +6,11 @@ use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Capture, Finished, Group, Invocation, ProcessFailure, exit_of, look_up, start};
+use super::{
+    Capture, Finished, Group, Invocation, OUTPUT_GRACE, ProcessFailure, exit_of, look_up, start,
+};
 
 /// A running program whose stdout is read piece by piece. Nothing of it is kept in memory but the piece at hand.
 ///
@@ -77,9 +79,9 @@ impl Piped {
         };
         // Whatever else is in the group holds stderr open; it ends with its leader.
         self.group.signal(Signal::KILL);
-        let (stderr, truncated) = match (&mut self.stderr).await {
-            Ok(capture) => (capture.bytes, capture.truncated),
-            Err(_) => (Vec::new(), true),
+        let (stderr, truncated) = match timeout(OUTPUT_GRACE, &mut self.stderr).await {
+            Ok(Ok(capture)) => (capture.bytes, capture.truncated),
+            Ok(Err(_)) | Err(_) => (Vec::new(), true),
         };
         Ok(Finished { exit: exit_of(status), stdout: Vec::new(), stderr, truncated })
     }
