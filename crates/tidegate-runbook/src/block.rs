@@ -172,7 +172,7 @@ fn inner_fence(
     from: usize,
     not_closed: &mut Option<Diagnostic>,
 ) -> usize {
-    if page.slice(fence.opening.clone()).starts_with("````") {
+    if fence.closed && page.slice(fence.opening.clone()).starts_with("````") {
         return fence.body.end;
     }
     let Some(inner) = page
@@ -237,11 +237,15 @@ fn report_fence(
                 "" => "write the language after the fence: sql, toml, http, sh or text",
                 _ => "steps are written in sql, toml, http, sh or text",
             };
-            let what = if language_word.is_empty() { "no language" } else { language_word };
+            let what = if language_word.is_empty() {
+                "without a language".to_owned()
+            } else {
+                format!("of the language {language_word}")
+            };
             diagnostics.push(Diagnostic::error(
                 "wrong-language",
                 opening(),
-                format!("`@{}` stands in a block with the info string {what}", mark.word),
+                format!("`@{}` stands in a block {what}", mark.word),
                 format!("{wanted}; a block that only shows a step begins with `{} @example`", mark.comment),
             ));
         }
@@ -447,7 +451,7 @@ fn read_property<'a>(
     }
     if !rule_fits(block, word) {
         let what = match block.kind {
-            Kind::Step(verb) => format!("a {} `@{}`", block.language.name(), verb.name()),
+            Kind::Step(verb) => format!("`@{}` in {}", verb.name(), block.language.name()),
             Kind::Frame(frame) => format!("the `@{}` block", frame.name()),
         };
         let verbs: Vec<&str> = rule.verbs.iter().map(|verb| verb.name()).collect();

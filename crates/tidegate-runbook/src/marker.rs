@@ -54,7 +54,7 @@ pub(crate) fn strict<'a>(line: &Line<'a>) -> Option<Mark<'a>> {
 pub(crate) fn loose(text: &str, in_fence: bool) -> Option<&str> {
     let at = text.find(['@', '＠'])?;
     let (signs, after) = text.split_at_checked(at)?;
-    let after = after.trim_start_matches(['@', '＠']);
+    let after = after.trim_start_matches(['@', '＠']).trim_start();
     let is_sign = |c: char| !c.is_alphanumeric() && c != '`' && c != '"' && c != '\'';
     let is_number = |c: char| c.is_ascii_digit();
     if !signs.chars().all(|c| is_sign(c) || is_number(c)) {

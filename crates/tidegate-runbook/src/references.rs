@@ -37,6 +37,12 @@ pub(crate) fn check(
     }
 }
 
+/// The property or key of a mention, as the page writes it.
+fn shown(mention: &Mention) -> String {
+    let is_key = mention.word == "backup";
+    if is_key { format!("`{}`", mention.word) } else { format!("`@{}`", mention.word) }
+}
+
 /// The check that a draft is, if its body was read.
 pub(crate) fn as_check(draft: &Draft) -> Option<&Check> {
     match draft.step.as_ref().map(|step| &step.action) {
@@ -82,7 +88,7 @@ impl<'c, 'd> Checker<'c, 'd> {
             self.diagnostics.push(Diagnostic::error(
                 "unknown-name",
                 mention.span.clone(),
-                format!("`@{}` names `{}`, which does not exist", mention.word, mention.name),
+                format!("{} names `{}`, which does not exist", shown(mention), mention.name),
                 help,
             ));
             return None;

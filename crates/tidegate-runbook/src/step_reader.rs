@@ -78,8 +78,8 @@ impl<'a> Reader<'_, 'a> {
         let waivers = self.waivers();
         let action = self.action();
         if self.block.language != Language::Toml && self.block.content == self.block.body.end {
-            let by_file = self.block.has("file");
-            if !by_file && self.verb.languages().contains(&self.block.language) {
+            // A migration may have its body in a file, and counts its statements itself.
+            if self.verb != Verb::Migrate && self.verb.languages().contains(&self.block.language) {
                 self.diagnostics.push(Diagnostic::error(
                     "body-empty",
                     self.page.span(self.block.head.clone()),

@@ -62,7 +62,12 @@ fn in_fence(page: &SourceText<'_>, fence: &Fence<'_>, line: &Line<'_>, word: &st
     match fence.inside {
         Some(Region::Quote) => in_quote(page, line, word),
         Some(_) => in_list(page, line, word),
-        None if !fence.closed && !first => error(
+        None if first && fence.indented => error(
+            "indented-fence",
+            format!("the fence around `@{word}` is indented"),
+            "begin the fence and its lines at the start of the line: indented a little more it would be code, not a step",
+        ),
+        None if !first && (!fence.closed || has_fence(page, fence, line)) => error(
             "fence-not-closed",
             format!("`@{word}` is swallowed by a fence that is not closed"),
             "close the fence above",
@@ -81,6 +86,11 @@ fn in_fence(page: &SourceText<'_>, fence: &Fence<'_>, line: &Line<'_>, word: &st
             "move it to the first line, or begin the block with `@example` if it only shows a step",
         ),
     }
+}
+
+/// Whether another fence seems to open between the start of `fence` and `line`, as when the first was never closed.
+fn has_fence(page: &SourceText<'_>, fence: &Fence<'_>, line: &Line<'_>) -> bool {
+    page.lines(fence.body.start..line.range.start).any(|above| above.text.trim_start().starts_with("```"))
 }
 
 fn outside(

@@ -61,7 +61,7 @@ fn every_example_of_the_specification_has_no_step() {
 #[test]
 fn every_example_beside_a_runbook_adds_no_step() {
     let text = std::fs::read_to_string(specification()).expect("the specification");
-    let runbook = "```toml\n# @runbook a\n[stores.db]\nkind = \"postgres\"\nurl = \"$DATABASE_URL\"\n```\n\n## One\n\n```sql\n-- @check one\n-- @expect zero\nSELECT 0\n```\n\n";
+    let runbook = "```toml\n# @runbook a\n[stores.db]\nkind = \"postgres\"\nurl = \"$DATABASE_URL\"\n```\n\n## One\n\n```sql\n-- @check first\n-- @expect zero\nSELECT 0\n```\n\n";
     assert!(parse(&alone(runbook)).runbook.is_some());
     for example in examples(&text) {
         let parsed = parse(&alone(format!("{runbook}{example}")));

@@ -1,0 +1,5 @@
+CREATE TABLE a (id bigint);
+-- @undo
+DROP TABLE a;
+-- @undo
+DROP TABLE a;
