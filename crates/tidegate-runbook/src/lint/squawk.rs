@@ -10,48 +10,57 @@ use super::body::{Body, Place, Purpose, Scope};
 use super::warning;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::sql::SqlPiece;
 use crate::sql_text::with_stand_ins;
 use crate::step::Action;
 
+/// A rule: the start of the commands it can speak of, the rule, and its code here. Rules that cannot speak are not run.
+type Row = (&'static str, Rule, &'static str);
+
+/// Stands in the place of a command for the rule on names that PostgreSQL would cut.
+const LONG_NAME: &str = "a long name";
+
+/// Longest name in bytes.
+const NAME_BYTES_MAX: usize = 63;
+
 /// Rules on what blocks or rewrites, for every body.
-const LOCKS: &[(Rule, &str)] = &[
-    (Rule::AddingFieldWithDefault, "squawk-adding-field-with-default"),
-    (Rule::AddingForeignKeyConstraint, "squawk-adding-foreign-key-constraint"),
-    (Rule::AddingNotNullableField, "squawk-adding-not-nullable-field"),
-    (Rule::AddingRequiredField, "squawk-adding-required-field"),
-    (Rule::AddingSerialPrimaryKeyField, "squawk-adding-serial-primary-key-field"),
-    (Rule::BanAlterDomainWithAddConstraint, "squawk-ban-alter-domain-with-add-constraint"),
-    (Rule::BanDisableTrigger, "squawk-ban-disable-trigger"),
-    (Rule::BanDuplicateColumnAssignments, "squawk-ban-duplicate-column-assignments"),
-    (Rule::BanTruncateCascade, "squawk-ban-truncate-cascade"),
-    (Rule::ChangingColumnType, "squawk-changing-column-type"),
-    (Rule::ConstraintMissingNotValid, "squawk-constraint-missing-not-valid"),
-    (Rule::DisallowedUniqueConstraint, "squawk-disallowed-unique-constraint"),
-    (Rule::IdentifierTooLong, "squawk-identifier-too-long"),
-    (Rule::RequireConcurrentIndexCreation, "squawk-require-concurrent-index-creation"),
-    (Rule::RequireConcurrentIndexDeletion, "squawk-require-concurrent-index-deletion"),
-    (Rule::RequireConcurrentPartitionDetach, "squawk-require-concurrent-partition-detach"),
-    (Rule::RequireConcurrentReindex, "squawk-require-concurrent-reindex"),
+const LOCKS: &[Row] = &[
+    ("ALTER", Rule::AddingFieldWithDefault, "squawk-adding-field-with-default"),
+    ("ALTER", Rule::AddingForeignKeyConstraint, "squawk-adding-foreign-key-constraint"),
+    ("ALTER", Rule::AddingNotNullableField, "squawk-adding-not-nullable-field"),
+    ("ALTER", Rule::AddingRequiredField, "squawk-adding-required-field"),
+    ("ALTER", Rule::AddingSerialPrimaryKeyField, "squawk-adding-serial-primary-key-field"),
+    ("ALTER", Rule::BanAlterDomainWithAddConstraint, "squawk-ban-alter-domain-with-add-constraint"),
+    ("ALTER", Rule::BanDisableTrigger, "squawk-ban-disable-trigger"),
+    ("TRUNCATE", Rule::BanTruncateCascade, "squawk-ban-truncate-cascade"),
+    ("ALTER", Rule::ChangingColumnType, "squawk-changing-column-type"),
+    ("ALTER", Rule::ConstraintMissingNotValid, "squawk-constraint-missing-not-valid"),
+    ("ALTER", Rule::DisallowedUniqueConstraint, "squawk-disallowed-unique-constraint"),
+    (LONG_NAME, Rule::IdentifierTooLong, "squawk-identifier-too-long"),
+    ("CREATE INDEX", Rule::RequireConcurrentIndexCreation, "squawk-require-concurrent-index-creation"),
+    ("DROP INDEX", Rule::RequireConcurrentIndexDeletion, "squawk-require-concurrent-index-deletion"),
+    ("ALTER", Rule::RequireConcurrentPartitionDetach, "squawk-require-concurrent-partition-detach"),
+    ("REINDEX", Rule::RequireConcurrentReindex, "squawk-require-concurrent-reindex"),
 ];
 
 /// Rules on what clients would miss. Going back, that is the purpose.
-const CLIENTS: &[(Rule, &str)] = &[
-    (Rule::BanDropColumn, "squawk-ban-drop-column"),
-    (Rule::BanDropConstraint, "squawk-ban-drop-constraint"),
-    (Rule::BanDropDatabase, "squawk-ban-drop-database"),
-    (Rule::BanDropDomain, "squawk-ban-drop-domain"),
-    (Rule::BanDropExtension, "squawk-ban-drop-extension"),
-    (Rule::BanDropFunction, "squawk-ban-drop-function"),
-    (Rule::BanDropNotNull, "squawk-ban-drop-not-null"),
-    (Rule::BanDropSchema, "squawk-ban-drop-schema"),
-    (Rule::BanDropSequence, "squawk-ban-drop-sequence"),
-    (Rule::BanDropTable, "squawk-ban-drop-table"),
-    (Rule::BanDropType, "squawk-ban-drop-type"),
-    (Rule::BanDropView, "squawk-ban-drop-view"),
-    (Rule::BanSetSchema, "squawk-ban-set-schema"),
-    (Rule::RenamingColumn, "squawk-renaming-column"),
-    (Rule::RenamingObject, "squawk-renaming-object"),
-    (Rule::RenamingTable, "squawk-renaming-table"),
+const CLIENTS: &[Row] = &[
+    ("ALTER", Rule::BanDropColumn, "squawk-ban-drop-column"),
+    ("ALTER", Rule::BanDropConstraint, "squawk-ban-drop-constraint"),
+    ("DROP", Rule::BanDropDatabase, "squawk-ban-drop-database"),
+    ("DROP", Rule::BanDropDomain, "squawk-ban-drop-domain"),
+    ("DROP", Rule::BanDropExtension, "squawk-ban-drop-extension"),
+    ("DROP", Rule::BanDropFunction, "squawk-ban-drop-function"),
+    ("ALTER", Rule::BanDropNotNull, "squawk-ban-drop-not-null"),
+    ("DROP", Rule::BanDropSchema, "squawk-ban-drop-schema"),
+    ("DROP", Rule::BanDropSequence, "squawk-ban-drop-sequence"),
+    ("DROP", Rule::BanDropTable, "squawk-ban-drop-table"),
+    ("DROP", Rule::BanDropType, "squawk-ban-drop-type"),
+    ("DROP", Rule::BanDropView, "squawk-ban-drop-view"),
+    ("ALTER", Rule::BanSetSchema, "squawk-ban-set-schema"),
+    ("ALTER", Rule::RenamingColumn, "squawk-renaming-column"),
+    ("ALTER", Rule::RenamingObject, "squawk-renaming-object"),
+    ("ALTER", Rule::RenamingTable, "squawk-renaming-table"),
 ];
 
 /// The oldest server that runbooks are run against.
@@ -61,22 +70,38 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
     let Action::Migrate(migrate) = &scope.step.action else { return };
     for body in scope.bodies() {
         let back = body.purpose == Purpose::Undo || matches!(scope.place, Place::Way(_));
-        let rules = if back { [LOCKS, &[]] } else { [LOCKS, CLIENTS] };
-        found.extend(findings(&body, &rules.concat(), !migrate.outside_transaction));
+        let rules = LOCKS.iter().chain(if back { &[] } else { CLIENTS });
+        let rules: Vec<Row> = rules.copied().filter(|(trigger, ..)| can_speak(trigger, &body)).collect();
+        if !rules.is_empty() {
+            found.extend(findings(&body, &rules, !migrate.outside_transaction));
+        }
     }
 }
 
-fn findings(body: &Body<'_>, rules: &[(Rule, &'static str)], in_transaction: bool) -> Vec<Diagnostic> {
+fn can_speak(trigger: &str, body: &Body<'_>) -> bool {
+    body.statements.iter().any(|statement| match trigger {
+        LONG_NAME => statement.pieces.iter().any(has_long_word),
+        command => statement.effect.command.starts_with(command),
+    })
+}
+
+/// Whether the text may hold a name that is too long: cheap, and wrong only about texts that are no names.
+fn has_long_word(piece: &SqlPiece) -> bool {
+    let SqlPiece::Text(text) = piece else { return false };
+    text.split([' ', '\n', '(', ')', ',', '.']).any(|word| word.len() > NAME_BYTES_MAX)
+}
+
+fn findings(body: &Body<'_>, rules: &[Row], in_transaction: bool) -> Vec<Diagnostic> {
     let text = Joined::new(body);
     let parse = SourceFile::parse(&text.text);
-    let mut linter = Linter::from(rules.iter().map(|(rule, _)| *rule));
+    let mut linter = Linter::from(rules.iter().map(|(_, rule, _)| *rule));
     linter.settings = LinterSettings {
         pg_version: POSTGRES.parse().unwrap_or_default(),
         assume_in_transaction: in_transaction,
     };
     let violations = linter.lint(&parse, &text.text);
     let report = |violation: squawk_linter::Violation| {
-        let code = rules.iter().find(|(rule, _)| *rule == violation.code)?.1;
+        let code = rules.iter().find(|(_, rule, _)| *rule == violation.code)?.2;
         let span =
             text.span(usize::from(violation.text_range.start()), usize::from(violation.text_range.end()))?;
         let message = violation.message.trim_end_matches('.').to_owned();
@@ -121,7 +146,7 @@ mod tests {
 
     #[test]
     fn codes_are_squawks_own_names() {
-        for (rule, code) in LOCKS.iter().chain(CLIENTS) {
+        for (_, rule, code) in LOCKS.iter().chain(CLIENTS) {
             assert_eq!(*code, format!("squawk-{rule}"));
         }
         assert!(POSTGRES.parse::<squawk_linter::Version>().is_ok());

@@ -532,6 +532,52 @@ fn new_tables_may_be_indexed_and_constrained() {
 }
 
 #[test]
+fn every_rule_of_squawk_is_asked_about_the_commands_it_speaks_of() {
+    let long = "n".repeat(64);
+    for (text, code) in [
+        ("ALTER TABLE t ADD COLUMN a float DEFAULT random()", "squawk-adding-field-with-default"),
+        (
+            "ALTER TABLE t ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES o (a)",
+            "squawk-adding-foreign-key-constraint",
+        ),
+        ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", "squawk-adding-not-nullable-field"),
+        ("ALTER TABLE t ADD COLUMN a text NOT NULL", "squawk-adding-required-field"),
+        ("ALTER TABLE t ADD PRIMARY KEY (id)", "squawk-adding-serial-primary-key-field"),
+        ("ALTER DOMAIN d ADD CONSTRAINT c CHECK (VALUE > 0)", "squawk-ban-alter-domain-with-add-constraint"),
+        ("ALTER TABLE t DISABLE TRIGGER r", "squawk-ban-disable-trigger"),
+        ("TRUNCATE t CASCADE", "squawk-ban-truncate-cascade"),
+        ("ALTER TABLE t ALTER COLUMN a TYPE text", "squawk-changing-column-type"),
+        ("ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0)", "squawk-constraint-missing-not-valid"),
+        ("ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)", "squawk-disallowed-unique-constraint"),
+        (&format!("CREATE VIEW {long} AS SELECT 1"), "squawk-identifier-too-long"),
+        (&format!("CREATE VIEW v AS SELECT 1 AS \"{long}\""), "squawk-identifier-too-long"),
+        ("CREATE INDEX i ON t (a)", "squawk-require-concurrent-index-creation"),
+        ("DROP INDEX i", "squawk-require-concurrent-index-deletion"),
+        ("ALTER TABLE t DETACH PARTITION p", "squawk-require-concurrent-partition-detach"),
+        ("REINDEX TABLE t", "squawk-require-concurrent-reindex"),
+        ("ALTER TABLE t DROP COLUMN a", "squawk-ban-drop-column"),
+        ("ALTER TYPE t DROP ATTRIBUTE a", "squawk-ban-drop-column"),
+        ("ALTER TABLE t DROP CONSTRAINT a", "squawk-ban-drop-constraint"),
+        ("DROP DATABASE d", "squawk-ban-drop-database"),
+        ("DROP DOMAIN d", "squawk-ban-drop-domain"),
+        ("DROP EXTENSION e", "squawk-ban-drop-extension"),
+        ("DROP FUNCTION f", "squawk-ban-drop-function"),
+        ("ALTER TABLE t ALTER COLUMN a DROP NOT NULL", "squawk-ban-drop-not-null"),
+        ("DROP SCHEMA s", "squawk-ban-drop-schema"),
+        ("DROP SEQUENCE s", "squawk-ban-drop-sequence"),
+        ("DROP TABLE t", "squawk-ban-drop-table"),
+        ("DROP TYPE t", "squawk-ban-drop-type"),
+        ("DROP MATERIALIZED VIEW v", "squawk-ban-drop-view"),
+        ("ALTER VIEW v SET SCHEMA x", "squawk-ban-set-schema"),
+        ("ALTER VIEW v RENAME COLUMN a TO b", "squawk-renaming-column"),
+        ("ALTER INDEX i RENAME TO j", "squawk-renaming-object"),
+        ("ALTER TABLE t RENAME TO u", "squawk-renaming-table"),
+    ] {
+        assert!(codes(vec![migrate("m", text, None)]).contains(&code), "{text}");
+    }
+}
+
+#[test]
 fn squawks_ignore_comments_have_no_effect() {
     let text = "-- squawk-ignore require-concurrent-index-creation\nCREATE INDEX /* squawk-ignore-file */ i ON t (a)";
     assert_eq!(codes(vec![migrate("m", text, None)]), ["squawk-require-concurrent-index-creation"]);
