@@ -18,6 +18,8 @@ in_both_deployments!(
     totals_cannot_be_written_by_hand,
     totals_are_filled_from_rows_that_were_there_before,
     an_overdrawn_journal_stops_the_migration,
+    an_entry_on_another_tenants_lot_stops_the_migration_that_forbids_it,
+    entries_of_several_tenants_pass_the_migration_that_ties_them_to_their_lots,
     one_debit_per_lot_and_reservation,
     one_lot_per_payment_over_all_tenants,
 );
@@ -252,4 +254,35 @@ async fn one_lot_per_payment_over_all_tenants(deployment: Deployment) {
     let again =
         format!("{} ON CONFLICT (payment_id) WHERE payment_id IS NOT NULL DO NOTHING", mint(B, "x402"));
     assert_eq!(app.execute(&again, &[]).await.unwrap(), 0);
+}
+
+async fn an_entry_on_another_tenants_lot_stops_the_migration_that_forbids_it(deployment: Deployment) {
+    let ground = Ground::at(deployment, "0011").await;
+    let app = ground.app().await;
+    plant_lot(&app).await;
+    begin_as(&app, B).await;
+    app.batch_execute(&format!("{}; COMMIT", entry(B, "debit", 5))).await.unwrap();
+    let before = ground.schema().await;
+    let error = apply(&mut ground.migrator().await, migration("0012")).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "23503", "row security hides no row from the validation");
+    assert_eq!(ground.schema().await, before);
+}
+
+async fn entries_of_several_tenants_pass_the_migration_that_ties_them_to_their_lots(deployment: Deployment) {
+    let ground = Ground::at(deployment, "0011").await;
+    let app = ground.app().await;
+    plant_lot(&app).await;
+    let other = "dddddddd-0000-4000-8000-000000000004";
+    begin_as(&app, B).await;
+    app.batch_execute(&format!(
+        "INSERT INTO credit_lots (id, community_id, source, amount_micro) VALUES ('{other}', '{B}', 'grant', 9);
+         {}; COMMIT",
+        entry(B, "credit", 9).replace(LOT, other)
+    ))
+    .await
+    .unwrap();
+    apply(&mut ground.migrator().await, migration("0012")).await.unwrap();
+    let forced = "SELECT count(*) FROM pg_class WHERE relforcerowsecurity AND relrowsecurity
+                  AND relname IN ('credit_lots', 'lot_entries', 'crypto_payments')";
+    assert_eq!(number(&app, forced).await, 3, "row security is forced again");
 }
