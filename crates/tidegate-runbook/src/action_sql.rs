@@ -169,13 +169,6 @@ pub(crate) fn migrate(reader: &mut Reader<'_, '_>) -> Option<Action> {
             "write what undoes the step, or remove the line: then the stage needs another way back or `no_return`",
         ));
     }
-    if outside_transaction {
-        for body in [Some(&body), undo_body.as_ref()].into_iter().flatten() {
-            if body.statements.len() > 1 {
-                one_statement(reader, "`@outside-transaction` runs one statement", body);
-            }
-        }
-    }
     let digest = sql_tokens_digest(forward.text);
     reader.bodies.push(digest);
     reader.bodies.extend(undo.iter().map(|undo| sql_tokens_digest(undo.text)));
