@@ -23,7 +23,7 @@ use super::notice::{Notice, NoticeBoard};
 /// Bytes of an application name that PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
 /// Bytes that the answers to one [`Session::run`] or [`Session::query`] may hold together.
-pub const ANSWER_BYTES_MAX: usize = 256 << 20;
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// How long [`Session::close`] waits for the server.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub struct Session {
     client: Client,
     tls: MakeRustlsConnect,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    task: tokio::sync::Mutex<JoinHandle<()>>,
     application_name: String,
     server_version: String,
 }
@@ -69,7 +69,14 @@ impl Session {
         let server_version = wire.parameter("server_version").unwrap_or_default().to_owned();
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(drive(wire, shared.clone()));
-        Ok(Session { client, tls, shared, task, application_name, server_version })
+        Ok(Session {
+            client,
+            tls,
+            shared,
+            task: tokio::sync::Mutex::new(task),
+            application_name,
+            server_version,
+        })
     }
 
     /// Runs one or several statements by the simple protocol; every value comes back as text.
@@ -183,6 +190,9 @@ impl Session {
 
     /// Sends data to a `COPY … FROM STDIN` and returns the number of rows it made.
     ///
+    /// A copy that the server refuses before it takes any data (no such table, no privilege) ends the session: the
+    /// driver has by then sent one message more than the server answers, and later answers would be taken for others.
+    ///
     /// # Errors
     /// The server's. When the future is dropped half way the copy is aborted.
     pub async fn copy_in(
@@ -190,7 +200,15 @@ impl Session {
         sql: &str,
         chunks: impl IntoIterator<Item = Vec<u8>>,
     ) -> Result<u64, Failure> {
-        let sink = self.client.copy_in::<_, Bytes>(sql).await.map_err(|error| self.explain(&error))?;
+        let statement = self.client.prepare(sql).await.map_err(|error| self.explain(&error))?;
+        let sink = match self.client.copy_in::<_, Bytes>(&statement).await {
+            Ok(sink) => sink,
+            Err(error) => {
+                let failure = self.explain_answer(&error);
+                self.cut().await;
+                return Err(failure);
+            }
+        };
         let mut sink = pin!(sink);
         for chunk in chunks {
             // A refused copy shows itself here as a closed channel; why, only `finish` tells.
@@ -267,11 +285,21 @@ impl Session {
 
     /// Ends the connection in good order and waits until it has ended, at most [`CLOSE_GRACE`].
     pub async fn close(self) {
-        let Session { client, mut task, .. } = self;
+        let Session { client, task, .. } = self;
         drop(client);
+        let mut task = task.into_inner();
         // The task ends when what was sent has been answered and the server has closed its side.
-        if timeout(CLOSE_GRACE, &mut task).await.is_err() {
+        if !task.is_finished() && timeout(CLOSE_GRACE, &mut task).await.is_err() {
             task.abort();
+        }
+    }
+
+    /// Drops the connection where it is: nothing more is sent or read once this returns.
+    pub(super) async fn cut(&self) {
+        let mut task = self.task.lock().await;
+        if !task.is_finished() {
+            task.abort();
+            let _cancelled = (&mut *task).await;
         }
     }
 
@@ -287,7 +315,7 @@ impl Session {
         let _queued = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// As `explain`, for the simple protocol, where what the driver does not understand is a COPY.
+    /// As `explain`, where what the driver does not understand is a COPY in the wrong place or direction.
     fn explain_answer(&self, error: &tokio_postgres::Error) -> Failure {
         let failure = self.explain(error);
         if failure.kind() != FailureKind::Other || failure.sqlstate().is_some() {
@@ -296,7 +324,7 @@ impl Session {
         Failure::new(
             FailureKind::Other,
             format!(
-                "a COPY from or to the client cannot be run as a plain statement ({})",
+                "a COPY from or to the client was run in a way that it does not answer to ({})",
                 failure.message()
             ),
         )

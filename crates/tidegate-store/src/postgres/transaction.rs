@@ -261,9 +261,16 @@ impl OpenTransaction<'_> {
         // error. SAVEPOINT fails in both cases, and then the server does not look at COMMIT.
         let answer = self.session.run("SAVEPOINT tidegate_commit; COMMIT").await;
         match answer {
-            Ok(_) => {
+            Ok(answers) if answers.len() == 2 => {
                 self.ended = true;
                 Ended::Committed
+            }
+            // An answer to something else: requests and answers have come apart, so this connection proves nothing.
+            Ok(_) => {
+                self.ended = true;
+                self.session.cut().await;
+                let what = "COMMIT was answered as if it were another statement";
+                Ended::Unknown(Failure::new(FailureKind::ConnectionLost, what))
             }
             // A connection that ends may do so after the commit became durable and before it was announced.
             Err(failure) if failure.ends_the_connection() || failure.sqlstate().is_none() => {

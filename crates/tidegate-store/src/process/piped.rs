@@ -8,9 +8,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{
-    Capture, Finished, Group, Invocation, OUTPUT_GRACE, ProcessFailure, exit_of, look_up, start,
-};
+use super::{Capture, Finished, Group, Invocation, OUTPUT_GRACE, ProcessFailure, exit_of, look_up, start};
 
 /// A running program whose stdout is read piece by piece. Nothing of it is kept in memory but the piece at hand.
 ///

@@ -223,6 +223,24 @@ async fn data_is_copied_in_and_a_refused_copy_says_why() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_refused_before_it_begins_ends_the_session_with_its_reason() {
+    let database = Cluster::shared().await.database("nocopy").await;
+    for (sql, sqlstate, ends) in [
+        ("COPY missing FROM STDIN", Some("42P01"), true),
+        ("COPY (SELECT 1) TO STDOUT", None, true),
+        ("COPY nonsense", Some("42601"), false),
+    ] {
+        let session = session(&database.url()).await;
+        let failure = session.copy_in(sql, [b"1\n".to_vec()]).await.unwrap_err();
+        assert_eq!(failure.sqlstate(), sqlstate, "{sql}: {failure}");
+        match session.run("SELECT 1").await {
+            Ok(answers) => assert!(!ends && answers[0].single() == Some(Some("1")), "{sql}: {answers:?}"),
+            Err(failure) => assert!(ends && failure.is_unknown_verdict(), "{sql}: {failure}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_copy_as_a_plain_statement_is_refused_by_name() {
     let database = Cluster::shared().await.database("plaincopy").await;
     let first = session(&database.url()).await;
@@ -290,4 +308,29 @@ async fn closing_ends_the_backend() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_refused_and_passed_over() {
+    let database = Cluster::shared().await.database("large").await;
+    let session = session(&database.url()).await;
+    let sql = "SELECT repeat('x', 1 << 20) FROM generate_series(1, 70)";
+    let failure = session.run(sql).await.unwrap_err();
+    assert!(failure.message().contains("larger than"), "{failure}");
+    let failure = session.query(sql, &[]).await.unwrap_err();
+    assert!(failure.message().contains("larger than"), "{failure}");
+    assert_eq!(value(&session, "SELECT 1").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_session_can_be_used_from_any_thread() {
+    let database = Cluster::shared().await.database("threads").await;
+    let session = session(&database.url()).await;
+    let asked = tokio::spawn(async move {
+        session.query("SELECT 1", &[]).await?;
+        session.copy_in("COPY nonsense", Vec::new()).await.unwrap_err();
+        session.describe("SELECT 1").await?;
+        session.run("SELECT 1").await
+    });
+    assert_eq!(asked.await.unwrap().unwrap()[0].affected, 1);
 }

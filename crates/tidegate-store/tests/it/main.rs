@@ -23,4 +23,6 @@ mod sessions;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tracing;
+#[cfg(test)]
 mod transactions;
