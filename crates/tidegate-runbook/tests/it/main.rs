@@ -1,10 +1,18 @@
 //! Integration tests of the runbook parser.
 
+#[cfg(test)]
 mod commonmark;
+#[cfg(test)]
 mod diagnostics_page;
+#[cfg(test)]
 mod good;
+#[cfg(test)]
 mod malformed;
+#[cfg(test)]
 mod meaning;
+#[cfg(test)]
 mod never_panics;
+#[cfg(test)]
 mod scenario;
+#[cfg(test)]
 mod size;
