@@ -51,7 +51,8 @@ impl TlsMode {
 /// Whose signature makes a certificate good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsRoots {
-    /// The certificates in this PEM file.
+    /// The certificates in this PEM file. A server that shows one of these very certificates is trusted by that
+    /// alone; its dates are then not looked at.
     File(PathBuf),
     /// The operating system's.
     System,

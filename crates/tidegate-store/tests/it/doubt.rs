@@ -139,3 +139,26 @@ async fn a_transaction_through_a_session_that_is_gone_is_a_rollback() {
     let TxOutcome::RolledBack(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.kind(), FailureKind::ConnectionLost);
 }
+
+#[tokio::test]
+async fn a_body_that_dawdles_is_ended_by_the_server_and_rolled_back() {
+    let database = Cluster::shared().await.database("dawdles").await;
+    database.execute("CREATE TABLE t (a int)").await;
+    let session = session(&database.url()).await;
+    let options = TxOptions {
+        idle_in_transaction_timeout: Some(std::time::Duration::from_millis(50)),
+        ..TxOptions::default()
+    };
+    let outcome = run_tx(&session, "dawdles", &options, async |session| {
+        session.run("INSERT INTO t VALUES (1)").await?;
+        eventually("the server ends it", BOUND, || async { session.is_closed().then_some(()) })
+            .await
+            .unwrap();
+        Ok::<_, Failure>(())
+    })
+    .await;
+    let TxOutcome::RolledBack(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.sqlstate(), Some("25P03"));
+    assert!(failure.is_unknown_verdict());
+    assert_eq!(rows(&database).await, 0);
+}

@@ -91,7 +91,7 @@ async fn output_beyond_the_bound_is_read_and_dropped() {
 async fn a_timeout_kills_grandchildren_too() {
     // The grandchild ignores the polite signal.
     let script = "sh -c 'trap \"\" TERM; echo $$; while :; do /bin/sleep 600; done' & wait";
-    let failure = run(Invocation { timeout: Duration::from_millis(500), ..sh(script) }).await.unwrap_err();
+    let failure = run(Invocation { timeout: Duration::from_secs(2), ..sh(script) }).await.unwrap_err();
     let ProcessFailure::TimedOut { stdout, program, .. } = failure else { panic!("{failure}") };
     assert_eq!(program, "sh");
     until_dead(&String::from_utf8(stdout).unwrap()).await;
@@ -101,7 +101,7 @@ async fn a_timeout_kills_grandchildren_too() {
 async fn a_timeout_lets_the_program_tidy_up() {
     let file = std::env::temp_dir().join(format!("tidegate-store-tidy-{}", std::process::id()));
     let script = format!("trap 'echo tidied > {}; exit 0' TERM; /bin/sleep 600 & wait", file.display());
-    let outcome = run(Invocation { timeout: Duration::from_millis(500), ..sh(&script) }).await;
+    let outcome = run(Invocation { timeout: Duration::from_secs(2), ..sh(&script) }).await;
     assert!(matches!(outcome, Err(ProcessFailure::TimedOut { .. })));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "tidied\n");
     std::fs::remove_file(&file).unwrap();

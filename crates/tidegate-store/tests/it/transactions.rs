@@ -308,3 +308,32 @@ async fn a_dropped_transaction_is_rolled_back_and_the_session_goes_on() {
     committed(next.await);
     assert_eq!(count(&session).await, "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_run_on_any_thread_and_none_is_lost() {
+    let database = Cluster::shared().await.database("threads").await;
+    database.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (0)").await;
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..4_u64 {
+        let session = session(&database.url()).await;
+        workers.spawn(async move {
+            let options = TxOptions {
+                isolation: Isolation::Serializable,
+                attempts: 100,
+                jitter_seed: worker,
+                ..quick()
+            };
+            for _ in 0..10 {
+                let outcome = run_tx(&session, "add", &options, async |session: &Session| {
+                    let seen = session.run("SELECT a FROM t").await?;
+                    let seen: i64 = crate::door::single(&seen).unwrap().parse().unwrap();
+                    session.run(&format!("UPDATE t SET a = {}", seen + 1)).await
+                })
+                .await;
+                committed(outcome);
+            }
+        });
+    }
+    workers.join_all().await;
+    assert_eq!(database.value::<i32>("SELECT a FROM t").await, 40);
+}
