@@ -16,7 +16,7 @@ pub enum FailureKind {
     Serialization,
     /// Transactions waited for each other (40P01).
     Deadlock,
-    /// The connection was lost after it had been made.
+    /// The connection was lost after it had been made, or the server reports so of one of its own (class 08).
     ConnectionLost,
     /// No server answered at the address.
     CannotConnect,
@@ -211,11 +211,14 @@ impl Failure {
         self.0.table.as_deref()
     }
 
-    /// Whether the server ended the connection with this failure (FATAL or PANIC).
+    /// Whether the connection ended with this failure: lost, or ended by the server (FATAL or PANIC). An error of
+    /// class 08 that a function of the server raised about a connection of its own does not.
     #[must_use]
     pub fn ends_the_connection(&self) -> bool {
-        matches!(self.0.severity.as_deref(), Some("FATAL" | "PANIC"))
-            || self.0.kind == FailureKind::ConnectionLost
+        match self.0.severity.as_deref() {
+            Some(severity) => matches!(severity, "FATAL" | "PANIC"),
+            None => self.0.kind == FailureKind::ConnectionLost,
+        }
     }
 
     /// Whether it happened before there was a connection.

@@ -99,6 +99,17 @@ async fn a_failure_carries_what_the_server_said() {
 }
 
 #[tokio::test]
+async fn a_connection_that_a_function_lost_is_unknown_and_does_not_end_ours() {
+    let database = Cluster::shared().await.database("theirs").await;
+    let session = session(&database.url()).await;
+    let raise = "DO $$ BEGIN RAISE EXCEPTION 'remote' USING ERRCODE = '08001'; END $$";
+    let failure = session.run(raise).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::ConnectionLost);
+    assert!(failure.is_unknown_verdict() && !failure.ends_the_connection());
+    assert_eq!(value(&session, "SELECT 1").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
 async fn failures_are_told_apart_by_kind() {
     let cluster = Cluster::shared().await;
     cluster.role("plain").await.unwrap();
