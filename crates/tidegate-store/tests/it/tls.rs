@@ -15,7 +15,7 @@ use crate::door::{BOUND, address, value};
 struct Papers(PathBuf);
 
 impl Papers {
-    async fn issue(name: &str) -> Papers {
+    async fn draw_up(name: &str) -> Papers {
         let directory = std::env::temp_dir().join(format!("tidegate-tls-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let script = "set -e
@@ -80,7 +80,7 @@ async fn encrypted(outcome: Result<Session, Failure>) -> Result<bool, FailureKin
 
 #[tokio::test]
 async fn each_sslmode_examines_what_it_says() {
-    let papers = Papers::issue("modes").await;
+    let papers = Papers::draw_up("modes").await;
     let cluster = papers.cluster("server").await;
     let (ours, strange) = (papers.path("ca.crt"), papers.path("stranger.crt"));
     let refused = Err(FailureKind::Tls);
@@ -106,7 +106,7 @@ async fn each_sslmode_examines_what_it_says() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_trusted_when_it_is_the_root_itself() {
-    let papers = Papers::issue("self").await;
+    let papers = Papers::draw_up("self").await;
     let cluster = papers.cluster("self").await;
     let itself = papers.path("self.crt");
     let full = format!("sslmode=verify-full&sslrootcert={itself}");
@@ -128,7 +128,7 @@ async fn a_server_without_tls_is_refused_by_require_and_taken_by_prefer() {
 
 #[tokio::test]
 async fn passwords_and_cancelling_work_over_tls() {
-    let papers = Papers::issue("cancel").await;
+    let papers = Papers::draw_up("cancel").await;
     let cluster = papers.cluster("server").await;
     cluster.role_with_password("sealed", "pw").await.unwrap();
     let url = format!("postgresql://sealed:pw@127.0.0.1:{}/postgres?sslmode=require", cluster.port());
@@ -151,7 +151,7 @@ async fn passwords_and_cancelling_work_over_tls() {
 
 #[tokio::test]
 async fn an_https_endpoint_is_trusted_by_its_authority_only() {
-    let papers = Papers::issue("https").await;
+    let papers = Papers::draw_up("https").await;
     let port = free_port();
     let script = format!(
         "exec openssl s_server -quiet -www -accept 127.0.0.1:{port} -cert server.crt -key server.key"
