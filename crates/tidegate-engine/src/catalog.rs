@@ -39,8 +39,11 @@ impl Inventory {
                 added.push((*class, object, i32::try_from(sub).unwrap_or(0)));
             }
         }
-        let relations: BTreeSet<i64> =
-            added.iter().filter(|(class, _, sub)| *class != COLUMNS && *sub == 0).map(|(_, o, _)| *o).collect();
+        let relations: BTreeSet<i64> = added
+            .iter()
+            .filter(|(class, _, sub)| *class != COLUMNS && *sub == 0)
+            .map(|(_, o, _)| *o)
+            .collect();
         added.retain(|(class, object, _)| *class != COLUMNS || !relations.contains(object));
         added
     }
@@ -157,10 +160,7 @@ async fn fingerprints(
     oids: Option<Vec<u32>>,
 ) -> Result<Protected, Failure> {
     let rows = session
-        .query(
-            include_str!("catalog/protected.sql"),
-            &[(&like, Type::TEXT_ARRAY), (&oids, Type::OID_ARRAY)],
-        )
+        .query(include_str!("catalog/protected.sql"), &[(&like, Type::TEXT_ARRAY), (&oids, Type::OID_ARRAY)])
         .await?;
     Ok(Protected(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()))
 }
@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn columns_of_new_tables_are_not_listed_beside_them() {
-        let before = Inventory(BTreeMap::from([(1259, BTreeSet::from([7 << 16])), (COLUMNS, BTreeSet::new())]));
+        let before =
+            Inventory(BTreeMap::from([(1259, BTreeSet::from([7 << 16])), (COLUMNS, BTreeSet::new())]));
         let after = Inventory(BTreeMap::from([
             (1259, BTreeSet::from([7 << 16, 8 << 16])),
             (COLUMNS, BTreeSet::from([(7 << 16) + 2, (8 << 16) + 1])),

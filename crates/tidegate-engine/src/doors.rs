@@ -128,7 +128,9 @@ impl Doors {
     /// # Errors
     /// [`DoorError::Absent`] if there is none of that name.
     pub fn store(&self, name: &Name) -> Result<&Store, DoorError> {
-        self.stores.get(name).ok_or_else(|| DoorError::Absent { store: name.clone(), what: "declaration".into() })
+        self.stores
+            .get(name)
+            .ok_or_else(|| DoorError::Absent { store: name.clone(), what: "declaration".into() })
     }
 
     /// The text of an address, with the environment read.

@@ -207,7 +207,9 @@ async fn read_record(session: &Session, job: Job<'_>) -> Result<Vec<Option<Strin
     let question = crate::question::sql::SqlQuestion { keep_all: true, ..job.question(body, &[]) };
     let Answered { verdict, reply, .. } = ask_in_gate(session, &question).await?;
     match (verdict, reply) {
-        (Verdict::Pass, Reply::Values(values)) => Ok(values.into_iter().map(|(_, value)| value.text).collect()),
+        (Verdict::Pass, Reply::Values(values)) => {
+            Ok(values.into_iter().map(|(_, value)| value.text).collect())
+        }
         (Verdict::Pass, _) => Ok(Vec::new()),
         (verdict, _) => {
             Err(StepError::NotHolding { step: job.step.id.clone(), says: job.step.says.clone(), verdict })
@@ -262,11 +264,7 @@ async fn must_be_untouched(session: &Session, protected: &catalog::Protected) ->
 }
 
 /// A failure inside a gate, told with its place in the page.
-pub(crate) fn placed(
-    job: Job<'_>,
-    failure: Failure,
-    rendered: &crate::values::RenderedSql,
-) -> StepError {
+pub(crate) fn placed(job: Job<'_>, failure: Failure, rendered: &crate::values::RenderedSql) -> StepError {
     let message = crate::question::sql::describe(&failure, Some(rendered), &job.program.places);
     StepError::Server { message, failure }
 }

@@ -87,11 +87,7 @@ impl<'a> Job<'a> {
 
     /// A check's SQL question.
     #[must_use]
-    pub fn check_question(
-        &self,
-        body: &'a SqlBody,
-        check: &'a tidegate_runbook::Check,
-    ) -> SqlQuestion<'a> {
+    pub fn check_question(&self, body: &'a SqlBody, check: &'a tidegate_runbook::Check) -> SqlQuestion<'a> {
         SqlQuestion {
             attempt: check.attempt,
             each: check.each,

@@ -40,7 +40,9 @@ pub enum JournalError {
         why: String,
     },
     /// The chain of hashes does not hold.
-    #[error("the journal was changed by hand: {what}; nothing is run on top of it. Run `tidegate audit verify`")]
+    #[error(
+        "the journal was changed by hand: {what}; nothing is run on top of it. Run `tidegate audit verify`"
+    )]
     Broken {
         /// Where and how.
         what: String,

@@ -95,7 +95,8 @@ async fn read_row(session: &Session) -> Result<(LeaseInfo, String, String), Fail
     let started: Option<String> = row.get("pid_started");
     let (boot, started) = (boot.unwrap_or_default(), started.unwrap_or_default());
     let seconds = |name: &str| {
-        Duration::try_from_secs_f64(row.get::<_, Option<f64>>(name).unwrap_or(0.0).max(0.0)).unwrap_or_default()
+        Duration::try_from_secs_f64(row.get::<_, Option<f64>>(name).unwrap_or(0.0).max(0.0))
+            .unwrap_or_default()
     };
     let holder = row.get::<_, Option<String>>("holder").map(|actor| {
         let pid = row.get::<_, Option<i32>>("pid").unwrap_or(0);
@@ -158,7 +159,12 @@ pub async fn take(session: &Session, me: &Holder, lasts: Duration) -> Result<Tak
 ///
 /// # Errors
 /// As [`take`]; [`LeaseError::Raced`] if another took it meanwhile.
-pub async fn retake(session: &Session, me: &Holder, epoch: u64, lasts: Duration) -> Result<Taken, LeaseError> {
+pub async fn retake(
+    session: &Session,
+    me: &Holder,
+    epoch: u64,
+    lasts: Duration,
+) -> Result<Taken, LeaseError> {
     let found = read(session).await?;
     if found.epoch != epoch {
         return Err(found.holder.map_or(LeaseError::Raced, LeaseError::Held));
@@ -177,9 +183,7 @@ pub async fn retake(session: &Session, me: &Holder, epoch: u64, lasts: Duration)
         (&force, Type::BOOL),
     ];
     let rows = session.query(include_str!("lease/take.sql"), &parameters).await?;
-    rows.first()
-        .map(|row| Taken { epoch: unsigned(row.get(0)), ended_backends })
-        .ok_or(LeaseError::Raced)
+    rows.first().map(|row| Taken { epoch: unsigned(row.get(0)), ended_backends }).ok_or(LeaseError::Raced)
 }
 
 /// Gives a sign of life; false if the lease is another's.

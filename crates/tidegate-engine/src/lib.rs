@@ -9,21 +9,37 @@
 //! Truth is the journal. [`transition::next`] is the only function that changes a run's state; live work and recovery
 //! both go through it. Nothing in here prints: whoever wants to show something observes events.
 
+pub mod advice;
+pub mod bundle;
 pub mod catalog;
 pub mod crash;
 pub mod digest;
 pub mod doors;
+pub mod ending;
 pub mod error;
+mod evaluate;
 pub mod event;
 mod gate;
+pub mod history;
 pub mod holder;
 mod job;
 pub mod journal;
 pub mod lease;
+pub mod loss;
+mod memory;
+pub mod observer;
 pub mod outcome;
 pub mod parameters;
+pub mod plan;
+pub mod plan_store;
 pub mod program;
 mod question;
+pub mod redact;
+pub mod request;
+pub mod runner;
+pub mod sessions;
+pub mod setup;
+mod signals;
 pub mod sources;
 pub mod state;
 pub mod transition;

@@ -34,7 +34,9 @@ pub enum ParameterError {
         from_env: String,
     },
     /// A run keeps the parameters it was started with.
-    #[error("parameter {name} is {was:?} in this run and cannot become {given:?}; start a new run to change it")]
+    #[error(
+        "parameter {name} is {was:?} in this run and cannot become {given:?}; start a new run to change it"
+    )]
     Fixed {
         /// Which.
         name: Name,

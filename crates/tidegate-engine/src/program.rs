@@ -84,7 +84,14 @@ impl Program {
 
     /// Steps that run as steps of a stage: checks marked `@only unless` and records `@at` a backup do not by themselves.
     pub fn runnable<'a>(&self, stage: &'a Stage) -> impl Iterator<Item = &'a Step> {
-        stage.steps.iter().filter(|step| !is_only_unless(step))
+        stage.steps.iter().filter(|step| !is_only_unless(step) && !is_at_a_backup(step))
+    }
+
+    /// Records that are evaluated on the snapshot of `backup`.
+    #[must_use]
+    pub fn records_at(&self, backup: &Name) -> Vec<&Step> {
+        let is_at = |step: &&Step| matches!(&step.action, Action::Record(record) if record.at.as_ref() == Some(backup));
+        self.runbook.steps().map(|(_, step)| step).filter(is_at).collect()
     }
 
     /// The first step, in order, that a run has still to do, with its stage. Manual stages are passed over.
@@ -96,6 +103,13 @@ impl Program {
             .filter(|stage| !stage.manual)
             .flat_map(|stage| self.runnable(stage).map(move |step| (stage, step)))
             .find(|(_, step)| !is_done(state, &step.id))
+    }
+
+    /// The last step of a stage that runs by itself.
+    #[must_use]
+    pub fn last_step_of(&self, stage: &Name) -> Option<&Name> {
+        let stage = self.runbook.stage(stage)?;
+        self.runnable(stage).last().map(|step| &step.id)
     }
 
     /// The nearest changing step above `step` that is not done yet: what `plan` names as needed.
@@ -161,6 +175,12 @@ impl Program {
 #[must_use]
 pub fn is_done(state: &RunState, step: &Name) -> bool {
     matches!(state.steps.get(step), Some(StepState::Done { .. }))
+}
+
+/// Whether the step is a record that its backup evaluates.
+#[must_use]
+pub fn is_at_a_backup(step: &Step) -> bool {
+    matches!(&step.action, Action::Record(record) if record.at.is_some())
 }
 
 /// Whether the step is evaluated only where an `@unless` names it.

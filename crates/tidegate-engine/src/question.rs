@@ -57,7 +57,9 @@ impl Answered {
     /// Unknown if the failure says nothing about the data, else fail.
     #[must_use]
     pub fn of_failure(found: String, failure: &Failure) -> Self {
-        if failure.is_unknown_verdict() { Self::unknown(found, failure) } else {
+        if failure.is_unknown_verdict() {
+            Self::unknown(found, failure)
+        } else {
             Self { sqlstate: failure.sqlstate().map(str::to_owned), ..Self::failed(found) }
         }
     }

@@ -62,7 +62,8 @@ fn kind(event: &Event) -> String {
 }
 
 fn begin(record: &EventRecord) -> Option<RunState> {
-    let Event::RunStarted { runbook, title, plan, meaning, by, parameters, bound_to, .. } = &record.event else {
+    let Event::RunStarted { runbook, title, plan, meaning, by, parameters, bound_to, .. } = &record.event
+    else {
         return None;
     };
     Some(RunState {
@@ -118,8 +119,7 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
                 Some(StepState::Started { .. }) => state.disturbed = seq,
                 _ => {}
             }
-            let done =
-                StepState::Done { attempt: *attempt, outcome: Box::new(outcome.clone()), seq, at };
+            let done = StepState::Done { attempt: *attempt, outcome: Box::new(outcome.clone()), seq, at };
             state.steps.insert(step.clone(), done);
         }
         Event::StepFailed { step, attempt, unknown, message, .. } => {
@@ -191,11 +191,8 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             if state.phase.back().is_some() {
                 return Err("a way back is under way");
             }
-            state.phase = Phase::GoingBack(GoingBack {
-                back: back.clone(),
-                order: order.clone(),
-                loss: loss.clone(),
-            });
+            state.phase =
+                Phase::GoingBack(GoingBack { back: back.clone(), order: order.clone(), loss: loss.clone() });
             state.disturbed = seq;
         }
         Event::StepUndone { step, .. } => {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidegate_runbook::{Name, ParameterType, SourcePath, SqlPiece, SqlStatement, TextPiece, TextTemplate, ValueRef};
+use tidegate_runbook::{
+    Name, ParameterType, SourcePath, SqlPiece, SqlStatement, TextPiece, TextTemplate, ValueRef,
+};
 use tidegate_store::postgres::{quote_identifier, quote_literal};
 
 /// One value with its PostgreSQL type.
@@ -37,10 +39,14 @@ pub struct Values {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueMissing {
     /// The step that keeps it was not run, or keeps no such column.
-    #[error("the value {0} is not there: the step that keeps it has not run, or its answer has no such column")]
+    #[error(
+        "the value {0} is not there: the step that keeps it has not run, or its answer has no such column"
+    )]
     Scalar(ValueRef),
     /// The step that keeps the rows was not run.
-    #[error("the rows of {0} are not there: the step that keeps them has not run, or its evidence was deleted")]
+    #[error(
+        "the rows of {0} are not there: the step that keeps them has not run, or its evidence was deleted"
+    )]
     Relation(Name),
     /// A NULL where a text is needed.
     #[error("the value {0} is NULL where a text is needed")]
@@ -68,8 +74,7 @@ impl RenderedSql {
     #[must_use]
     pub fn source_offset(&self, character: usize) -> Option<usize> {
         let (begins, source) = self.origin.iter().rev().find(|(begins, _)| *begins <= character)?;
-        let into: usize =
-            self.text.chars().skip(*begins).take(character - begins).map(char::len_utf8).sum();
+        let into: usize = self.text.chars().skip(*begins).take(character - begins).map(char::len_utf8).sum();
         Some(source + into)
     }
 }
@@ -205,12 +210,11 @@ impl Values {
         let characters_inserted = inserted.chars().count();
         rendered.text.insert_str(at, &inserted);
         // The piece that was split goes on after the insertion.
-        let split = rendered
-            .origin
-            .iter()
-            .rev()
-            .find(|(begins, _)| *begins <= characters_before)
-            .map(|(begins, source)| (characters_before + characters_inserted, source + at.min(at - *begins.min(&at))));
+        let split = rendered.origin.iter().rev().find(|(begins, _)| *begins <= characters_before).map(
+            |(begins, source)| {
+                (characters_before + characters_inserted, source + at.min(at - *begins.min(&at)))
+            },
+        );
         for (begins, _) in &mut rendered.origin {
             if *begins > characters_before {
                 *begins += characters_inserted;

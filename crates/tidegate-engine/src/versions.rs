@@ -73,9 +73,8 @@ impl VersionTable {
         }
         let (table, id, checksum) = self.quoted();
         let checksum = checksum.map_or_else(|| "NULL".to_owned(), |column| format!("{column}::text"));
-        let rows = session
-            .query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[])
-            .await?;
+        let rows =
+            session.query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[]).await?;
         Ok(rows.iter().map(|row| AppliedVersion { id: row.get(0), checksum: row.get(1) }).collect())
     }
 
@@ -150,6 +149,37 @@ impl VersionTable {
                 quote_identifier(&adopted.id),
                 adopted.checksum.as_deref().map(quote_identifier),
             ),
+        }
+    }
+}
+
+/// A step's place in the version table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<'a> {
+    /// The number.
+    pub version: &'a str,
+    /// The file's base name or the step's id.
+    pub name: &'a str,
+    /// Hexadecimal.
+    pub checksum: &'a str,
+}
+
+impl<'a> Versioned<'a> {
+    /// The version that a step carries, if any.
+    #[must_use]
+    pub fn of(step: &'a tidegate_runbook::Step) -> Option<Self> {
+        match &step.action {
+            tidegate_runbook::Action::Migrate(migrate) => Some(Self {
+                version: migrate.version.as_deref()?,
+                name: &migrate.name,
+                checksum: &migrate.checksum,
+            }),
+            tidegate_runbook::Action::Retire(retire) => Some(Self {
+                version: retire.version.as_deref()?,
+                name: step.id.as_str(),
+                checksum: &retire.checksum,
+            }),
+            _ => None,
         }
     }
 }

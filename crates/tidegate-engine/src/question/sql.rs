@@ -53,9 +53,10 @@ pub async fn ask_alone(session: &Session, question: &SqlQuestion<'_>) -> Answere
     let answered = ask(session, question).await;
     match session.run("ROLLBACK").await {
         Ok(_) => answered,
-        Err(failure) if answered.verdict.holds() => {
-            Answered::unknown(format!("the transaction could not be rolled back: {}", failure.message()), &failure)
-        }
+        Err(failure) if answered.verdict.holds() => Answered::unknown(
+            format!("the transaction could not be rolled back: {}", failure.message()),
+            &failure,
+        ),
         Err(_) => answered,
     }
 }
@@ -137,14 +138,17 @@ async fn ask(session: &Session, question: &SqlQuestion<'_>) -> Answered {
 
 /// Every statement after the setup by itself, in a savepoint; the first that does not hold is the answer.
 async fn ask_each(session: &Session, question: &SqlQuestion<'_>, each: EachAfter) -> Answered {
-    let (setup, judged) = question.body.statements.split_at_checked(each.setup_statements).unwrap_or_default();
+    let (setup, judged) =
+        question.body.statements.split_at_checked(each.setup_statements).unwrap_or_default();
     for statement in setup {
         if let Err(answered) = must_succeed(session, question, statement).await {
             return answered;
         }
     }
     if judged.is_empty() {
-        return Answered::unknown_text("there is no statement after the setup: nothing was examined".to_owned());
+        return Answered::unknown_text(
+            "there is no statement after the setup: nothing was examined".to_owned(),
+        );
     }
     for statement in judged {
         if let Err(failure) = session.run("SAVEPOINT tidegate_each").await {
@@ -175,7 +179,8 @@ async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
             Err(answered) => return answered,
         };
         let [row] = answer.rows.as_slice() else {
-            let found = format!("the statement returned {} rows; a record keeps exactly one", answer.rows.len());
+            let found =
+                format!("the statement returned {} rows; a record keeps exactly one", answer.rows.len());
             return Answered::failed(format!("{}: {found}", question.places.describe(&statement.span)));
         };
         for ((name, type_name), text) in answer.columns.iter().zip(row) {
@@ -186,7 +191,11 @@ async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
     Answered { verdict: Verdict::Pass, reply: Reply::Values(kept), sqlstate: None }
 }
 
-async fn judge_statement(session: &Session, question: &SqlQuestion<'_>, statement: &SqlStatement) -> Answered {
+async fn judge_statement(
+    session: &Session,
+    question: &SqlQuestion<'_>,
+    statement: &SqlStatement,
+) -> Answered {
     let rendered = match render(session, question, statement).await {
         Ok(rendered) => rendered,
         Err(answered) => return answered,
@@ -230,7 +239,10 @@ fn judge_rows(expect: &Expectation, relation: &Relation) -> Verdict {
         Expectation::Empty => {
             let count = relation.rows.len();
             let noun = if count == 1 { "row" } else { "rows" };
-            Verdict::Fail(format!("{count} {noun} where none is expected; the first: {}", first_row(relation)))
+            Verdict::Fail(format!(
+                "{count} {noun} where none is expected; the first: {}",
+                first_row(relation)
+            ))
         }
         Expectation::Error { sqlstate, .. } => {
             Verdict::Fail(format!("the statement succeeded where error {sqlstate} is expected"))
@@ -270,7 +282,8 @@ async fn must_succeed(
 ) -> Result<(), Answered> {
     let rendered = render(session, question, statement).await?;
     session.run(&rendered.text).await.map_err(|failure| {
-        let found = format!("a setup statement failed: {}", describe(&failure, Some(&rendered), question.places));
+        let found =
+            format!("a setup statement failed: {}", describe(&failure, Some(&rendered), question.places));
         Answered::of_failure(found, &failure)
     })?;
     Ok(())
@@ -322,7 +335,9 @@ async fn render(
         .values
         .sql(statement)
         .map_err(|missing: ValueMissing| Answered::unknown_text(missing.to_string()))?;
-    set(session, &rendered).await.map_err(|failure| Answered::unknown(failure.message().to_owned(), &failure))?;
+    set(session, &rendered)
+        .await
+        .map_err(|failure| Answered::unknown(failure.message().to_owned(), &failure))?;
     Ok(rendered)
 }
 
@@ -332,9 +347,7 @@ async fn render(
 /// [`Failure`] if the server refused or did not answer.
 pub async fn set(session: &Session, rendered: &RenderedSql) -> Result<(), Failure> {
     for (name, value) in &rendered.settings {
-        session
-            .query("SELECT set_config($1, $2, true)", &[(name, Type::TEXT), (value, Type::TEXT)])
-            .await?;
+        session.query("SELECT set_config($1, $2, true)", &[(name, Type::TEXT), (value, Type::TEXT)]).await?;
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_runbook::{Effect, Migrate, SqlBody};
-use tidegate_store::postgres::{Session, quote_identifier};
+use tidegate_runbook::{Effect, Migrate, ObjectName, SqlBody};
+use tidegate_store::postgres::{Session, Type, quote_identifier};
+
+use crate::doors::Entrance;
 
 use crate::error::StepError;
 use crate::gate::placed;
@@ -46,9 +48,7 @@ pub(crate) async fn perform(
     if job.step.role.is_some() {
         session.run("RESET ROLE").await?;
     }
-    if let Some(version) = &migrate.version {
-        job.versions.add(session, version, &migrate.name, &migrate.checksum, job.run()).await?;
-    }
+    add_version(session, job, migrate).await?;
     let count = migrate.body.statements.len();
     let figures = BTreeMap::from([
         ("statements".to_owned(), u64::try_from(count).unwrap_or(u64::MAX)),
@@ -57,12 +57,90 @@ pub(crate) async fn perform(
     Ok(Outcome { summary: format!("applied {}", migrate.name), figures, ..Outcome::default() })
 }
 
+/// Adds the version, if the step has one.
+pub(crate) async fn add_version(session: &Session, job: Job<'_>, migrate: &Migrate) -> Result<(), StepError> {
+    if let Some(version) = &migrate.version {
+        job.versions.add(session, version, &migrate.name, &migrate.checksum, job.run()).await?;
+    }
+    Ok(())
+}
+
+/// Runs the one statement that cannot run in a transaction, on a connection of its own.
+///
+/// # Idempotence
+/// At least once. What an attempt that was cut off left behind is looked at by catalog first: an invalid index that
+/// nobody builds any more is dropped, one that is being built halts the step, a valid one of an earlier attempt of this
+/// run is the step's effect.
+pub(crate) async fn perform_outside(job: Job<'_>, migrate: &Migrate) -> Result<Outcome, StepError> {
+    let session = job.doors.connect(job.store(), &Entrance::Direct, &job.application()).await?;
+    let milliseconds = job.statement_timeout().as_millis();
+    session.run(&format!("SET statement_timeout = {milliseconds}")).await?;
+    let mut found_valid = false;
+    for index in migrate.body.statements.iter().flat_map(|statement| &statement.effect.creates) {
+        match leftover(&session, index).await? {
+            Leftover::None => {}
+            Leftover::Building => {
+                return Err(StepError::refused(
+                    format!("index {index} is still being built by another session"),
+                    "Wait until it is complete (pg_stat_progress_create_index), then run again.",
+                ));
+            }
+            Leftover::Invalid => {
+                session.run(&format!("DROP INDEX CONCURRENTLY {}", quoted(index))).await?;
+            }
+            Leftover::Valid if job.attempt > 1 => found_valid = true,
+            Leftover::Valid => {}
+        }
+    }
+    let mut summary = format!("applied {}", migrate.name);
+    if found_valid {
+        summary = format!("{}: complete since an earlier attempt", migrate.name);
+    } else {
+        for statement in &migrate.body.statements {
+            let rendered = job.values.sql(statement)?;
+            session.run(&rendered.text).await.map_err(|failure| placed(job, failure, &rendered))?;
+        }
+    }
+    for index in migrate.body.statements.iter().flat_map(|statement| &statement.effect.creates) {
+        if matches!(leftover(&session, index).await?, Leftover::Invalid | Leftover::Building) {
+            return Err(StepError::refused(
+                format!("index {index} was built and is invalid"),
+                "Look for duplicate or unsuitable rows, then run again: the invalid index is dropped first.",
+            ));
+        }
+    }
+    session.close().await;
+    Ok(Outcome { summary, ..Outcome::default() })
+}
+
+/// What stands where an index is to be made.
+enum Leftover {
+    None,
+    Building,
+    Invalid,
+    Valid,
+}
+
+async fn leftover(session: &Session, index: &ObjectName) -> Result<Leftover, StepError> {
+    let name = quoted(index);
+    let rows = session.query(include_str!("migrate/index_state.sql"), &[(&name, Type::TEXT)]).await?;
+    Ok(match rows.first() {
+        None => Leftover::None,
+        Some(row) if row.get::<_, bool>("building") => Leftover::Building,
+        Some(row) if row.get::<_, bool>("valid") => Leftover::Valid,
+        Some(_) => Leftover::Invalid,
+    })
+}
+
+fn quoted(name: &ObjectName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quote_identifier(schema), quote_identifier(&name.name)),
+        None => quote_identifier(&name.name),
+    }
+}
+
 /// Runs the body's statements in order; gives the rows they changed.
-pub(crate) async fn statements(
-    session: &Session,
-    job: Job<'_>,
-    body: &SqlBody,
-) -> Result<u64, StepError> {
+pub(crate) async fn statements(session: &Session, job: Job<'_>, body: &SqlBody) -> Result<u64, StepError> {
     let mut rows = 0_u64;
     for statement in &body.statements {
         let rendered = job.values.sql(statement)?;

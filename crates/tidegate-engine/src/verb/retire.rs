@@ -21,19 +21,14 @@ pub(crate) fn plan(retire: &Retire) -> String {
 }
 
 /// Retires the tables inside a gate.
-pub(crate) async fn perform(
-    session: &Session,
-    job: Job<'_>,
-    retire: &Retire,
-) -> Result<Outcome, StepError> {
+pub(crate) async fn perform(session: &Session, job: Job<'_>, retire: &Retire) -> Result<Outcome, StepError> {
     let tables = seal::tables(session, &retire.tables).await?;
     session.run(&format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await?;
     let mut moved = Vec::new();
     for table in &tables {
         session.run(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.quoted())).await?;
         let qualified = format!("{SCHEMA}.{}", quote_identifier(&table.name));
-        let taken =
-            session.query("SELECT to_regclass($1) IS NOT NULL", &[(&qualified, Type::TEXT)]).await?;
+        let taken = session.query("SELECT to_regclass($1) IS NOT NULL", &[(&qualified, Type::TEXT)]).await?;
         if taken.first().is_some_and(|row| row.get(0)) {
             return Err(StepError::refused(
                 format!("{qualified} is there already, from an earlier retirement"),

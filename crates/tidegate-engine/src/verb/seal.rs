@@ -65,12 +65,8 @@ pub(crate) async fn undo(session: &Session, job: Job<'_>) -> Result<Outcome, Ste
 pub(crate) async fn must_stand(session: &Session, job: Job<'_>) -> Result<(), StepError> {
     let Action::Seal(_) = &job.step.action else { return Ok(()) };
     let (run, step) = (job.run(), job.step.id.as_str());
-    let rows = session
-        .query(
-            include_str!("seal/standing.sql"),
-            &[(&run, Type::UUID), (&step, Type::TEXT)],
-        )
-        .await?;
+    let rows =
+        session.query(include_str!("seal/standing.sql"), &[(&run, Type::UUID), (&step, Type::TEXT)]).await?;
     let standing: i64 = rows.first().map_or(0, |row| row.get(0));
     let wanted = job
         .state
@@ -152,9 +148,8 @@ pub(crate) async fn close(
 /// Lifts every seal of this step; gives the number of tables.
 pub(crate) async fn lift(session: &Session, job: Job<'_>) -> Result<usize, StepError> {
     let (run, step) = (job.run(), job.step.id.as_str());
-    let rows = session
-        .query(include_str!("seal/lift.sql"), &[(&run, Type::UUID), (&step, Type::TEXT)])
-        .await?;
+    let rows =
+        session.query(include_str!("seal/lift.sql"), &[(&run, Type::UUID), (&step, Type::TEXT)]).await?;
     for row in &rows {
         let (schema, name): (String, String) = (row.get(0), row.get(1));
         let quoted = format!("{}.{}", quote_identifier(&schema), quote_identifier(&name));

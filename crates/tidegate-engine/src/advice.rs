@@ -1,0 +1,147 @@
+//! What to do next, for every way in which a step can fail to come to pass.
+
+use tidegate_runbook::{Action, Step};
+use tidegate_store::postgres::FailureKind;
+
+use crate::error::StepError;
+use crate::event::HaltReason;
+use crate::state::RunState;
+
+/// The whole error in one sentence or two, causes included.
+#[must_use]
+pub fn message(error: &StepError) -> String {
+    let mut text = error.to_string();
+    if let StepError::Door(door) = error
+        && let Some(failure) = door.failure()
+    {
+        text = format!("{text}: {failure}");
+    }
+    if let Some(failure) = error.server() {
+        for more in [failure.detail(), failure.hint()].into_iter().flatten() {
+            if !text.contains(more) {
+                text = format!("{text}. {more}");
+            }
+        }
+    }
+    text
+}
+
+/// The likeliest first.
+#[must_use]
+pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> Vec<String> {
+    let mut next = Vec::new();
+    match error {
+        StepError::NotHolding { verdict, .. } if verdict.is_unknown() => next.push(
+            "Nothing was judged, and nothing is assumed. See why there was no answer, then run again."
+                .to_owned(),
+        ),
+        StepError::NotHolding { .. } => {
+            next.push("Mend what the check found, then run again: the check is evaluated anew.".to_owned());
+        }
+        StepError::Refused { next: own, .. } => next.push(own.clone()),
+        StepError::Value(_) => {
+            next.push("Run the step that keeps the value, or correct the name in the page.".to_owned());
+        }
+        StepError::Server { .. } | StepError::Door(_) => next.extend(after_failure(error, step)),
+        StepError::Fenced | StepError::Journal(_) => {
+            next.push("See who works on this store: tidegate status".to_owned());
+        }
+    }
+    next.push("Go on from here: tidegate run --apply --actor NAME".to_owned());
+    next.push(way_back(state));
+    next
+}
+
+/// How to get back from where the run stands.
+fn way_back(state: &RunState) -> String {
+    if state.started.is_empty() {
+        "Nothing was changed yet. Give the run up: tidegate abandon --actor NAME --reason WHY".to_owned()
+    } else {
+        "See what going back would lose (nothing is changed): tidegate rollback --to start".to_owned()
+    }
+}
+
+fn after_failure(error: &StepError, step: Option<&Step>) -> Vec<String> {
+    let Some(failure) = error.server() else {
+        return vec!["Set what is missing, then run again.".to_owned()];
+    };
+    let id = step.map(|step| step.id.to_string()).unwrap_or_default();
+    if matches!(failure.sqlstate(), Some("42P07" | "42710" | "42P06" | "42723" | "42701")) {
+        return vec![
+            "Something of this step exists already: it was applied in part or by hand. See what: tidegate doctor"
+                .to_owned(),
+            format!(
+                "Option A, undo it and run it anew: remove what exists (the step's `-- @undo` lists it), then run again."
+            ),
+            format!(
+                "Option B, take over what exists if it is exactly what the step makes: tidegate adopt {id} --actor NAME --reason WHY"
+            ),
+        ];
+    }
+    let text = match failure.kind() {
+        FailureKind::LockTimeout => {
+            "Another session holds a lock on what the step changes. See who: tidegate sessions. Let it end, or end it \
+             with the page's evict step, then run again."
+        }
+        FailureKind::Cancelled => {
+            "The statement took longer than its timeout or was cancelled; it had no effect. Raise `@timeout` or find \
+             out what it waited for (tidegate sessions), then run again."
+        }
+        FailureKind::Serialization | FailureKind::Deadlock => {
+            "Others change the same rows or tables at the same time. Run again when there is less traffic."
+        }
+        FailureKind::ConnectionLost | FailureKind::ServerShuttingDown => {
+            "The server went away (restart, failover or network). The step had no effect. Run again when it answers."
+        }
+        FailureKind::CannotConnect => {
+            "The server cannot be reached. See that it runs and that host and port are right, then run again."
+        }
+        FailureKind::WrongPassword => {
+            "The server refused the login. See that role and password are right (URL, PGPASSWORD or the password \
+             file), and that the role may LOGIN."
+        }
+        FailureKind::DatabaseMissing => "There is no such database on this server. Correct the URL.",
+        FailureKind::ReadOnlyServer => {
+            "The server takes no writes: it is a standby or default_transaction_read_only is on. Point the URL at \
+             the primary."
+        }
+        FailureKind::DiskFull => {
+            "The server's disk is full. Make room on it, then run again; nothing was changed."
+        }
+        FailureKind::TooManyConnections => {
+            "The server has no connection left. End idle sessions (tidegate sessions, the page's evict step), then run again."
+        }
+        FailureKind::PermissionDenied => {
+            "The role lacks a privilege. Grant it, or use a login that has it, then run again."
+        }
+        FailureKind::Tls => "TLS could not be set up. Check sslmode and sslrootcert of the URL.",
+        _ => match step.map(|step| &step.action) {
+            Some(Action::Migrate(_)) => {
+                "The whole step was rolled back: nothing of it is there. Correct the statement, `tidegate amend` the run, \
+                 then run again."
+            }
+            _ => "Mend the cause, then run again.",
+        },
+    };
+    if failure.sqlstate() == Some("42704") && failure.message().contains("role") {
+        return vec!["Create the missing role, then run again; nothing was changed.".to_owned()];
+    }
+    vec![text.to_owned()]
+}
+
+/// After a watch or a person stopped the run.
+#[must_use]
+pub fn after_signal(reason: HaltReason, state: &RunState) -> Vec<String> {
+    let first = match reason {
+        HaltReason::Watch => "Find out what the watch saw and mend it. It must pass before the run goes on.",
+        HaltReason::Stopped => {
+            "What was running was rolled back or cut off; it is done again when the run goes on."
+        }
+        HaltReason::Fail
+        | HaltReason::Unknown
+        | HaltReason::Error
+        | HaltReason::WentBack
+        | HaltReason::Lost => "See `tidegate status`.",
+    };
+    vec![first.to_owned(), "Go on: tidegate run --apply --actor NAME".to_owned(), way_back(state)]
+}

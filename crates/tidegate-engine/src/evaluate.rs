@@ -1,0 +1,143 @@
+//! A record's, check's or watch's question asked on a connection of its own.
+
+use tidegate_runbook::{Action, Expectation, KeptValue, Over, Question, SqlBody, StoreKind};
+use tidegate_store::http::Client;
+use tidegate_store::pgbouncer;
+use tidegate_store::postgres::Session;
+
+use crate::doors::Entrance;
+use crate::job::Job;
+use crate::question::http::HttpQuestion;
+use crate::question::sql::{SqlQuestion, ask_alone};
+use crate::question::{Answered, Reply, http, script};
+use crate::values::Relation;
+use crate::verdict::Verdict;
+
+/// Asks what the job's step asks.
+pub(crate) async fn ask(job: Job<'_>) -> Answered {
+    match &job.step.action {
+        Action::Record(record) => match &record.question {
+            Question::Sql(body) => ask_record(job, body, record.rows).await,
+            Question::Http(request) => ask_http(job, request, &[], &record.values).await,
+            Question::Sh(script) => ask_script(job, script, &[]).await,
+        },
+        Action::Check(check) => match &check.question {
+            Question::Sql(body) => ask_sql(job, &job.check_question(body, check)).await,
+            Question::Http(request) => ask_http(job, request, &check.expect, &check.values).await,
+            Question::Sh(script) => ask_script(job, script, &check.expect).await,
+        },
+        Action::Watch(watch) => ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref()).await,
+        Action::Backup(_)
+        | Action::Restore(_)
+        | Action::Migrate(_)
+        | Action::Seal(_)
+        | Action::Retire(_)
+        | Action::Evict(_)
+        | Action::Confirm(_)
+        | Action::Command(_) => Answered::failed(format!("`{}` asks nothing", job.step.action.verb())),
+    }
+}
+
+async fn ask_watch(
+    job: Job<'_>,
+    question: &Question,
+    expect: &[Expectation],
+    over: Option<&Over>,
+) -> Answered {
+    match question {
+        Question::Sql(body) => ask_sql(job, &job.watch_question(body, expect, over)).await,
+        Question::Http(request) => ask_http(job, request, expect, &[]).await,
+        Question::Sh(script) => ask_script(job, script, expect).await,
+    }
+}
+
+async fn ask_record(job: Job<'_>, body: &SqlBody, rows: bool) -> Answered {
+    if job.doors.kind(job.store()).is_ok_and(|kind| kind == StoreKind::Pgbouncer) {
+        return ask_console(job, body).await;
+    }
+    let direct = matches!(Entrance::of(job.step), Entrance::Direct | Entrance::Login(_));
+    let question = SqlQuestion { keep_all: !rows, types: direct, ..job.question(body, &[]) };
+    ask_sql(job, &question).await
+}
+
+/// Asks on a session of its own and closes it: no lock, setting or temporary table outlives the question.
+async fn ask_sql(job: Job<'_>, question: &SqlQuestion<'_>) -> Answered {
+    let session: Session =
+        match job.doors.connect(job.store(), &Entrance::of(job.step), &job.application()).await {
+            Ok(session) => session,
+            Err(error) => {
+                let why = error
+                    .failure()
+                    .map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+                let sqlstate = error.failure().and_then(|failure| failure.sqlstate()).map(str::to_owned);
+                return Answered { verdict: Verdict::Unknown(why), reply: Reply::None, sqlstate };
+            }
+        };
+    let answered = ask_alone(&session, question).await;
+    session.close().await;
+    answered
+}
+
+async fn ask_http(
+    job: Job<'_>,
+    request: &tidegate_runbook::HttpRequest,
+    expect: &[Expectation],
+    keep: &[KeptValue],
+) -> Answered {
+    let base = match job.doors.url(job.store(), &Entrance::Direct) {
+        Ok(base) => base,
+        Err(error) => return Answered::unknown_text(error.to_string()),
+    };
+    let question = HttpQuestion {
+        base: &base,
+        request,
+        expect,
+        keep,
+        extra_headers: Vec::new(),
+        timeout: job.statement_timeout(),
+        values: job.values,
+    };
+    http::ask(&Client::new(), &question).await
+}
+
+async fn ask_script(job: Job<'_>, script: &tidegate_runbook::Script, expect: &[Expectation]) -> Answered {
+    let path = job.doors.environment("PATH").unwrap_or_default();
+    script::ask(script, expect, &path, job.statement_timeout(), job.values).await
+}
+
+/// The console knows neither transactions nor types: a column of whole numbers is `bigint`, all else is text.
+async fn ask_console(job: Job<'_>, body: &SqlBody) -> Answered {
+    let Some(statement) = body.statements.first() else {
+        return Answered::failed("the step has no statement".to_owned());
+    };
+    let rendered = match job.values.sql(statement) {
+        Ok(rendered) => rendered,
+        Err(missing) => return Answered::unknown_text(missing.to_string()),
+    };
+    let address = match job.doors.address(job.store(), &Entrance::of(job.step)) {
+        Ok(address) => address,
+        Err(error) => return Answered::unknown_text(error.to_string()),
+    };
+    let what = rendered.text.trim();
+    let shown = what.get(..4).filter(|word| word.eq_ignore_ascii_case("show"));
+    let Some(what) = shown.and_then(|_| what.get(4..)) else {
+        return Answered::failed("the console answers SHOW only".to_owned());
+    };
+    match pgbouncer::show(&address, what.trim()).await {
+        Err(failure) => Answered::unknown_text(failure.to_string()),
+        Ok(rows) => {
+            let columns = rows
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(index, name)| {
+                    let mut cells = rows.rows.iter().map(|row| row.get(index).cloned().flatten());
+                    let whole = cells.all(|cell| cell.is_none_or(|text| text.parse::<i64>().is_ok()));
+                    (name.clone(), if whole && !rows.rows.is_empty() { "bigint" } else { "text" }.to_owned())
+                })
+                .collect();
+            let relation = Relation { columns, rows: rows.rows };
+            Answered { verdict: Verdict::Pass, reply: Reply::Rows(relation), sqlstate: None }
+        }
+    }
+}

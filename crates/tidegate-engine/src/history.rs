@@ -1,0 +1,80 @@
+//! The journal read back: runs and where each stands. Needs no lease.
+
+use tidegate_store::postgres::Session;
+use uuid::Uuid;
+
+use crate::event::EventRecord;
+use crate::journal::{self, Head, JournalError};
+use crate::state::RunState;
+use crate::transition;
+
+/// Everything the journal holds, verified.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// All events, of every run, in order.
+    pub records: Vec<EventRecord>,
+    /// The newest event.
+    pub head: Head,
+}
+
+impl History {
+    /// Reads and verifies the journal. An absent journal is an empty history.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be read or does not hold together.
+    pub async fn read(session: &Session) -> Result<Self, JournalError> {
+        match journal::format(session).await? {
+            None => {
+                Ok(Self { records: Vec::new(), head: Head { seq: 0, hash: crate::digest::Digest::ZERO } })
+            }
+            Some(found) if found > journal::FORMAT => {
+                Err(JournalError::Newer { found, known: journal::FORMAT })
+            }
+            Some(_) => {
+                // A writer may commit between the two reads: the head first, so that it never names too much.
+                session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                let head = journal::head(session).await;
+                let stored = journal::stored(session, 0).await;
+                session.run("ROLLBACK").await?;
+                let (head, stored) = (head?, stored?);
+                Ok(Self { records: journal::verify(&stored, head)?, head })
+            }
+        }
+    }
+
+    /// Runs in the order in which they started.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Uuid> {
+        let mut runs = Vec::new();
+        for record in &self.records {
+            if !runs.contains(&record.run) {
+                runs.push(record.run);
+            }
+        }
+        runs
+    }
+
+    /// Events of one run.
+    pub fn of(&self, run: Uuid) -> impl Iterator<Item = &EventRecord> {
+        self.records.iter().filter(move |record| record.run == run)
+    }
+
+    /// Where a run stands.
+    ///
+    /// # Errors
+    /// [`JournalError::Illegal`] if its events do not follow each other.
+    pub fn state(&self, run: Uuid) -> Result<Option<RunState>, JournalError> {
+        Ok(transition::fold(self.of(run))?)
+    }
+
+    /// Where the newest run stands.
+    ///
+    /// # Errors
+    /// [`JournalError::Illegal`] if its events do not follow each other.
+    pub fn newest(&self) -> Result<Option<RunState>, JournalError> {
+        match self.runs().last() {
+            Some(run) => self.state(*run),
+            None => Ok(None),
+        }
+    }
+}

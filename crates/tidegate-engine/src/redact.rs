@@ -1,0 +1,114 @@
+//! Secrets taken out of every text that is written: raw, percent-encoded, base64-encoded.
+
+/// Shorter secrets are not searched for: they would blank out half of every text. They are still never written
+/// where a value is asked for by name.
+const SECRET_BYTES_MIN: usize = 4;
+
+/// What stands for a secret.
+const MASK: &str = "‹redacted›";
+
+/// Takes known secrets out of texts.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    needles: Vec<String>,
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor({} texts)", self.needles.len())
+    }
+}
+
+impl Redactor {
+    /// Knows these secrets in all their forms.
+    #[must_use]
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles: Vec<String> = Vec::new();
+        for secret in secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
+            for form in forms(secret) {
+                if !needles.contains(&form) {
+                    needles.push(form);
+                }
+            }
+        }
+        // The longest first, so that no part of a longer one is left.
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        Self { needles }
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for needle in &self.needles {
+            if text.contains(needle.as_str()) {
+                text = text.replace(needle.as_str(), MASK);
+            }
+        }
+        text
+    }
+}
+
+/// The forms in which a secret may turn up. Base64 depends on what stands before it, so all three alignments are known.
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned(), crate::question::http::encode_in_url(secret)];
+    forms.push(forms.get(1).map(|form| form.to_lowercase()).unwrap_or_default());
+    let json = serde_json::Value::from(secret).to_string();
+    forms.push(json.trim_matches('"').to_owned());
+    for alignment in 0..3_usize {
+        let mut bytes = vec![0_u8; alignment];
+        bytes.extend_from_slice(secret.as_bytes());
+        let encoded = base64(&bytes);
+        let skip = [0, 2, 3].get(alignment).copied().unwrap_or(0);
+        // The last group depends on what follows.
+        let whole = bytes.len() / 3 * 4;
+        if let Some(core) = encoded.get(skip..whole).filter(|core| core.len() >= SECRET_BYTES_MIN) {
+            forms.push(core.to_owned());
+            forms.push(core.replace('+', "-").replace('/', "_"));
+        }
+    }
+    forms.retain(|form| form.len() >= SECRET_BYTES_MIN);
+    forms
+}
+
+/// RFC 4648 without padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for group in bytes.chunks(3) {
+        let bits =
+            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..=group.len() {
+            let index = bits >> (18 - 6 * place) & 63;
+            let letter = usize::try_from(index).ok().and_then(|index| ALPHABET.get(index)).copied();
+            encoded.push(char::from(letter.unwrap_or(b'A')));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        assert_eq!(base64(b"foobar"), "Zm9vYmFy");
+        assert_eq!(base64(b"foob"), "Zm9vYg");
+        assert_eq!(base64(b"fooba"), "Zm9vYmE");
+    }
+
+    #[test]
+    fn every_form_is_taken_out() {
+        let secret = "pa ss/wörd+42";
+        let redactor = Redactor::new([secret]);
+        let percent = crate::question::http::encode_in_url(secret);
+        for text in [secret.to_owned(), percent.clone(), percent.to_lowercase()] {
+            assert_eq!(redactor.redact(&format!("x{text}y")), format!("x{MASK}y"));
+        }
+        for before in ["", "u:", "usr:", "user:"] {
+            let encoded = base64(format!("{before}{secret}").as_bytes());
+            assert!(redactor.redact(&encoded).contains(MASK), "{before:?} {encoded}");
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Ways back: by undo, newest effect first, or along a written way.
+
+use tidegate_runbook::{Action, Name, Step};
+use tidegate_store::postgres::Session;
+
+use crate::catalog;
+use crate::crash::{self, Site};
+use crate::ending::Ending;
+use crate::error::StepError;
+use crate::event::{Back, Event, LossLine};
+use crate::gate::{self, Gate};
+use crate::job::Job;
+use crate::loss;
+use crate::outcome::Outcome;
+use crate::program::is_done;
+use crate::runner::forward::Flow;
+use crate::runner::{Runner, Stop};
+use crate::state::{GoingBack, Phase, StepState};
+use crate::verb;
+
+/// What going back would do, before any of it is done.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct BackPlan {
+    /// By undo or along a way.
+    pub back: Back,
+    /// Undone or run, in order.
+    pub order: Vec<Name>,
+    /// What would be lost.
+    pub loss: Vec<LossLine>,
+}
+
+impl BackPlan {
+    /// What `--accept-loss` must repeat; empty if nothing is lost.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        loss::figures(&self.loss)
+    }
+}
+
+impl Runner {
+    /// Says what going back would do and lose. A way back that is under way is gone on with.
+    ///
+    /// # Errors
+    /// [`StepError::Refused`] if there is no such way back.
+    pub async fn plan_back(&self, back: Back) -> Result<BackPlan, StepError> {
+        if let Some(GoingBack { back: under_way, order, loss }) = self.state.phase.back() {
+            if *under_way != back {
+                return Err(StepError::refused(
+                    "another way back is under way",
+                    "Go on with that one first: give the same --to or --way again.",
+                ));
+            }
+            return Ok(BackPlan { back, order: order.clone(), loss: loss.clone() });
+        }
+        match &back {
+            Back::Undo { to } => {
+                let order = self.undo_order(to.as_ref())?;
+                let mut loss = Vec::new();
+                for id in &order {
+                    let Some(step) = self.program.step(id) else { continue };
+                    self.must_have_inverse(step)?;
+                    loss.extend(self.preview_loss(id).await?);
+                }
+                Ok(BackPlan { back, order, loss })
+            }
+            Back::Way { way, .. } => {
+                let program = self.program.clone();
+                let known = program.way(way).ok_or_else(|| {
+                    let names: Vec<&str> = program.runbook.ways.iter().map(|way| way.id.as_str()).collect();
+                    StepError::refused(
+                        format!("the page has no way {way}"),
+                        format!(
+                            "Its ways are: {}.",
+                            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+                        ),
+                    )
+                })?;
+                self.must_lead_from_here(known)?;
+                let order = known.steps.iter().map(|step| step.id.clone()).collect();
+                let mut loss = Vec::new();
+                for step in &known.steps {
+                    if let Action::Restore(restore) = &step.action {
+                        let outcome = self.outcome_of(&restore.backup)?;
+                        loss.extend(verb::restore::loss(self.job(step), &self.home, &outcome).await?);
+                    }
+                }
+                Ok(BackPlan { back, order, loss })
+            }
+        }
+    }
+
+    /// Goes back as planned. The caller has shown the loss and had its figures repeated.
+    pub async fn go_back(&mut self, plan: BackPlan) -> Ending {
+        match self.follow_back(plan).await {
+            Ok(ending) => ending,
+            Err(stop) => self.stopped(stop),
+        }
+    }
+
+    async fn follow_back(&mut self, plan: BackPlan) -> Result<Ending, Stop> {
+        match self.state.phase {
+            Phase::Halted { back: Some(_), .. } | Phase::Waiting { back: Some(_), .. } => {
+                let resumed = Event::Resumed { by: self.by.clone(), ended_backends: 0 };
+                self.commit(vec![resumed]).await?;
+            }
+            Phase::GoingBack(_) => {}
+            _ => {
+                self.commit(vec![Event::RollbackStarted {
+                    back: plan.back.clone(),
+                    order: plan.order.clone(),
+                    loss: plan.loss.clone(),
+                    by: self.by.clone(),
+                }])
+                .await?;
+                crash::point(Site::RollbackStarted, "-");
+            }
+        }
+        let program = self.program.clone();
+        for id in &plan.order {
+            if let Some(ending) = self.between_steps().await? {
+                return Ok(ending);
+            }
+            let Some(step) = program.step(id) else { continue };
+            let flow = match &plan.back {
+                Back::Undo { .. } => self.undo(step, &plan.loss).await?,
+                Back::Way { .. } => self.do_step(step).await?,
+            };
+            if let Flow::End(ending) = flow {
+                return Ok(ending);
+            }
+        }
+        if let Some(ending) = self.ensure_at_the_end(&plan.back).await? {
+            return Ok(ending);
+        }
+        self.end_back(plan).await
+    }
+
+    async fn end_back(&mut self, plan: BackPlan) -> Result<Ending, Stop> {
+        let restored = plan
+            .order
+            .iter()
+            .any(|id| matches!(self.program.step(id).map(|step| &step.action), Some(Action::Restore(_))));
+        let at = if restored { None } else { plan.back.destination().cloned() };
+        let mut forgotten = self.program.steps_after(at.as_ref());
+        // A way can be taken again, in a later run of the same page.
+        if let Back::Way { .. } = &plan.back {
+            forgotten.extend(plan.order.iter().cloned());
+        }
+        self.commit(vec![Event::RollbackEnded { at: at.clone(), forgotten }]).await?;
+        Ok(match at {
+            None => Ending::RolledBack { loss: plan.loss },
+            Some(stage) => Ending::RolledBack { loss: plan.loss }.at(&stage, &self.program.runbook.contacts),
+        })
+    }
+
+    /// Standing effects after a stage, newest first.
+    fn undo_order(&self, to: Option<&Name>) -> Result<Vec<Name>, StepError> {
+        if let Some(to) = to
+            && self.program.runbook.stage(to).is_none()
+        {
+            let stages: Vec<&str> =
+                self.program.runbook.stages.iter().map(|stage| stage.id.as_str()).collect();
+            return Err(StepError::refused(
+                format!("the page has no stage {to}"),
+                format!("Its stages are: start, {}.", stages.join(", ")),
+            ));
+        }
+        let after = self.program.steps_after(to);
+        Ok(self
+            .state
+            .started
+            .iter()
+            .rev()
+            .filter(|id| after.contains(id) && is_done(&self.state, id))
+            .filter(|id| self.program.step(id).is_some_and(has_effect))
+            .cloned()
+            .collect())
+    }
+
+    /// Refuses a step that no inverse leads back from, and names the ways that do.
+    fn must_have_inverse(&self, step: &Step) -> Result<(), StepError> {
+        let has = match &step.action {
+            Action::Migrate(migrate) => migrate.undo.is_some(),
+            Action::Seal(_) | Action::Retire(_) => true,
+            _ => false,
+        };
+        if has {
+            return Ok(());
+        }
+        let stage = self.program.stage_of(&step.id).map(|stage| stage.id.clone());
+        let ways: Vec<String> = self
+            .program
+            .runbook
+            .ways
+            .iter()
+            .filter(|way| stage.as_ref().is_some_and(|stage| way.from.contains(stage)))
+            .map(|way| format!("tidegate rollback --way {}", way.id))
+            .collect();
+        let next = if ways.is_empty() {
+            "No written way leads back from it either.".to_owned()
+        } else {
+            format!("A written way leads back from it: {}", ways.join(" or "))
+        };
+        Err(StepError::refused(format!("{} has no inverse", step.id), next))
+    }
+
+    fn must_lead_from_here(&self, way: &tidegate_runbook::Way) -> Result<(), StepError> {
+        let here = self.program.runbook.stages.iter().rev().find(|stage| {
+            !stage.manual && stage.steps.iter().any(|step| self.state.steps.contains_key(&step.id))
+        });
+        match here {
+            Some(stage) if way.from.contains(&stage.id) => Ok(()),
+            here => {
+                let names: Vec<&str> = way.from.iter().map(Name::as_str).collect();
+                Err(StepError::refused(
+                    format!(
+                        "way {} leads back from {}, and the run stands in {}",
+                        way.id,
+                        names.join(", "),
+                        here.map_or("no stage", |stage| stage.id.as_str())
+                    ),
+                    "Take another way back: tidegate rollback --to STAGE",
+                ))
+            }
+        }
+    }
+
+    /// What a step did, in this run.
+    fn outcome_of(&self, step: &Name) -> Result<Outcome, StepError> {
+        self.state.steps.get(step).and_then(StepState::outcome).cloned().ok_or_else(|| {
+            StepError::refused(
+                format!("{step} is not complete in this run"),
+                "Look at `tidegate status`: without it there is nothing to go back to.",
+            )
+        })
+    }
+
+    /// The loss of one undo, before anything is locked for long.
+    async fn preview_loss(&self, id: &Name) -> Result<Vec<LossLine>, StepError> {
+        let outcome = self.outcome_of(id)?;
+        let limits = &self.program.runbook.limits;
+        self.home
+            .run(&format!("BEGIN; SET LOCAL lock_timeout = {}", limits.lock_timeout.as_millis()))
+            .await?;
+        let lines = loss::of_step(&self.home, id, &outcome).await;
+        self.home.run("ROLLBACK").await?;
+        lines
+    }
+
+    /// Takes one step back in a gate of its own.
+    async fn undo(&mut self, step: &Step, accepted: &[LossLine]) -> Result<Flow, Stop> {
+        if !is_done(&self.state, &step.id) {
+            return Ok(Flow::Next);
+        }
+        let outcome = match self.outcome_of(&step.id) {
+            Ok(outcome) => outcome,
+            Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
+        };
+        let accepted: Vec<LossLine> = accepted.iter().filter(|line| line.step == step.id).cloned().collect();
+        let program = self.program.clone();
+        let gate = Gate { protect: program.protect(&step.id), ..Gate::default() };
+        let lost = std::cell::RefCell::new(Vec::new());
+        let passed = {
+            let job = self.job(step);
+            let deed = async |session: &Session| {
+                let (done, lines) = undo_in_gate(session, job, &outcome, &accepted).await?;
+                *lost.borrow_mut() = lines;
+                Ok(done)
+            };
+            let events =
+                |_: &Outcome| vec![Event::StepUndone { step: step.id.clone(), loss: lost.borrow().clone() }];
+            let work = gate::pass(&self.home, job, self.head, &gate, deed, events);
+            match self.guarded(step, Some(self.home.cancel_handle()), work).await {
+                Ok(passed) => passed,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        self.after_gate(step, passed).await
+    }
+
+    /// Read-only steps of the stages that a way ensures must hold at its end.
+    async fn ensure_at_the_end(&mut self, back: &Back) -> Result<Option<Ending>, Stop> {
+        let Back::Way { way, .. } = back else { return Ok(None) };
+        let program = self.program.clone();
+        let Some(way) = program.way(way) else { return Ok(None) };
+        for step in program.expand(&way.ensures) {
+            if !matches!(step.action, Action::Check(_)) {
+                continue;
+            }
+            let verdict = self.evaluate(step).await.verdict;
+            if !verdict.holds() {
+                let (id, says) = (step.id.clone(), step.says.clone());
+                let error = StepError::NotHolding { step: id, says, verdict };
+                return self.halt_on(&step.id, error).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A tripped watch asks to go back to the state before its `@from`: done only if nothing is lost.
+    pub(crate) async fn back_before(&mut self, watch: &Name, halted: Ending) -> Result<Ending, Stop> {
+        let from = match self.program.step(watch).map(|step| &step.action) {
+            Some(Action::Watch(of_page)) => of_page.from.clone().unwrap_or_else(|| watch.clone()),
+            _ => return Ok(halted),
+        };
+        let stages: Vec<&tidegate_runbook::Stage> =
+            self.program.runbook.stages.iter().filter(|stage| !stage.manual).collect();
+        let at = stages
+            .iter()
+            .position(|stage| stage.id == from || stage.steps.iter().any(|step| step.id == from))
+            .unwrap_or(0);
+        let to = at.checked_sub(1).and_then(|before| stages.get(before)).map(|stage| stage.id.clone());
+        match self.plan_back(Back::Undo { to }).await {
+            Ok(plan) if plan.loss.is_empty() => self.follow_back(plan).await,
+            Ok(plan) => Ok(with_next(
+                halted,
+                format!(
+                    "The watch asks to go back, and rows of others would be lost: {}. Decide: tidegate rollback",
+                    plan.figures()
+                ),
+            )),
+            Err(error) => {
+                Ok(with_next(halted, format!("The watch asks to go back, and that is refused: {error}")))
+            }
+        }
+    }
+
+    /// `restore`: a transaction of its own, with the journal in it.
+    pub(crate) async fn do_restore(
+        &mut self,
+        step: &Step,
+        restore: &tidegate_runbook::Restore,
+    ) -> Result<Flow, Stop> {
+        let backup = match self.outcome_of(&restore.backup) {
+            Ok(outcome) => outcome,
+            Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
+        };
+        if let Err(error) = self.same_restore_loss(step, &backup).await {
+            return self.halt_on(&step.id, error).await.map(Flow::End);
+        }
+        self.intend(step).await?;
+        let passed = {
+            let job = self.job(step);
+            let events = |outcome: &Outcome| {
+                vec![Event::StepDone {
+                    step: step.id.clone(),
+                    attempt: job.attempt,
+                    outcome: outcome.clone(),
+                }]
+            };
+            let work = verb::restore::perform(&self.home, job, restore, &backup, self.head, events);
+            match self.guarded(step, Some(self.home.cancel_handle()), work).await {
+                Ok(passed) => passed,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        self.after_gate(step, passed).await
+    }
+
+    /// The figures that were accepted are still the figures.
+    async fn same_restore_loss(&self, step: &Step, backup: &Outcome) -> Result<(), StepError> {
+        let accepted = self.state.phase.back().map(|back| back.loss.clone()).unwrap_or_default();
+        let now = verb::restore::loss(self.job(step), &self.home, backup).await?;
+        same_figures(&accepted, &now)
+    }
+}
+
+/// Whether undoing the step changes anything.
+fn has_effect(step: &Step) -> bool {
+    matches!(step.action, Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) | Action::Command(_))
+}
+
+/// Inside the gate: lock, exact loss, dependants of others, the undo, and that it took nothing else along.
+async fn undo_in_gate(
+    session: &Session,
+    job: Job<'_>,
+    outcome: &Outcome,
+    accepted: &[LossLine],
+) -> Result<(Outcome, Vec<LossLine>), StepError> {
+    let done = match &job.step.action {
+        Action::Seal(_) => verb::seal::undo(session, job).await?,
+        Action::Retire(retire) => verb::retire::undo(session, job, retire).await?,
+        Action::Migrate(migrate) => {
+            lock_made(session, outcome).await?;
+            let lines = loss::of_step(session, &job.step.id, outcome).await?;
+            same_figures(accepted, &lines)?;
+            let foreign = catalog::dependants(session, &outcome.made).await?;
+            if !foreign.is_empty() {
+                return Err(StepError::refused(
+                    format!("objects of others hang on what {} made: {}", job.step.id, foreign.join(", ")),
+                    "Undo what made them first, or move them away. They are never dropped along, not even by CASCADE.",
+                ));
+            }
+            let before = catalog::inventory(session).await?;
+            let done = verb::migrate::undo(session, job, migrate).await?;
+            must_take_only_its_own(session, &before, outcome).await?;
+            return Ok((done, lines));
+        }
+        other => {
+            return Err(StepError::refused(
+                format!("{} has no inverse: `{}`", job.step.id, other.verb()),
+                "Take a written way back.",
+            ));
+        }
+    };
+    Ok((done, Vec::new()))
+}
+
+fn same_figures(accepted: &[LossLine], now: &[LossLine]) -> Result<(), StepError> {
+    let (was, is) = (loss::figures(accepted), loss::figures(now));
+    if was == is {
+        return Ok(());
+    }
+    let shown = |figures: &str| if figures.is_empty() { "nothing".to_owned() } else { figures.to_owned() };
+    Err(StepError::refused(
+        format!("what would be lost has changed: {} was accepted, and now it is {}", shown(&was), shown(&is)),
+        "Nothing was undone. Look at the new loss statement and repeat its figures.",
+    ))
+}
+
+async fn lock_made(session: &Session, outcome: &Outcome) -> Result<(), StepError> {
+    for object in outcome.made.iter().filter(|object| object.catalog == "pg_class" && object.kind == "table")
+    {
+        let rows = session
+            .query(
+                "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relkind IN ('r', 'p')",
+                &[(&object.oid, tokio_postgres::types::Type::OID)],
+            )
+            .await?;
+        if let Some(row) = rows.first() {
+            let name: String = row.get(0);
+            session.run(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What is gone must have been made by the step, or be a part of that.
+async fn must_take_only_its_own(
+    session: &Session,
+    before: &catalog::Inventory,
+    outcome: &Outcome,
+) -> Result<(), StepError> {
+    let gone = catalog::gone_since(session, before).await?;
+    let own = |oid: u32, sub: i32| {
+        outcome.made.iter().any(|made| made.oid == oid && (made.sub == sub || made.sub == 0))
+    };
+    let foreign = gone.iter().filter(|(oid, sub)| !own(*oid, *sub)).count();
+    if foreign == 0 {
+        return Ok(());
+    }
+    Err(StepError::refused(
+        format!("the undo would take along {foreign} objects that its step did not make"),
+        "Correct the `-- @undo`: it may drop only what its own step made.",
+    ))
+}
+
+fn with_next(ending: Ending, line: String) -> Ending {
+    match ending {
+        Ending::Halted { step, reason, message, mut next, contacts } => {
+            next.insert(0, line);
+            Ending::Halted { step, reason, message, next, contacts }
+        }
+        other => other,
+    }
+}
+
+impl Ending {
+    /// The way back ended at a stage, not at the start: the run is halted there.
+    fn at(self, stage: &Name, contacts: &[String]) -> Self {
+        Self::Halted {
+            step: None,
+            reason: crate::event::HaltReason::WentBack,
+            message: format!("Went back to the state after stage {stage}."),
+            next: vec![
+                "Go forward again from there: tidegate run --apply --actor NAME".to_owned(),
+                "Or back to the start: tidegate rollback --to start".to_owned(),
+            ],
+            contacts: contacts.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_figures_are_refused_with_both() {
+        let step = Name::parse("s").unwrap();
+        let line = |rows| LossLine { step: step.clone(), table: "t".to_owned(), rows, newest: None };
+        assert!(same_figures(&[line(1)], &[line(1)]).is_ok());
+        let error = same_figures(&[], &[line(2)]).unwrap_err().to_string();
+        assert!(error.contains("nothing was accepted, and now it is t=2"), "{error}");
+    }
+}

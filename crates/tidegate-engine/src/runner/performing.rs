@@ -1,0 +1,420 @@
+//! One step: its condition, what it requires, its work, its outcome.
+
+use std::time::Duration;
+
+use tidegate_runbook::{Action, Step};
+use tidegate_store::postgres::{CancelHandle, Session, TxOutcome, sessions};
+
+use crate::crash::{self, Site};
+use crate::digest::Digest;
+use crate::error::StepError;
+use crate::event::Event;
+use crate::gate::{self, Passed};
+use crate::job::Job;
+use crate::observer::Progress;
+use crate::outcome::{KeptColumn, KeptRows, Outcome};
+use crate::program::is_done;
+use crate::question::{Answered, Reply};
+use crate::runner::forward::{Flow, Gated};
+use crate::runner::requiring::Required;
+use crate::runner::{Evidence, Runner, Stop};
+use crate::signals::Signal;
+use crate::state::StepState;
+use crate::values::Relation;
+use crate::verb;
+use crate::verdict::Verdict;
+use crate::versions::Versioned;
+
+/// How long an interrupted step may take to end.
+const INTERRUPTED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often a waiting person is told what a step waits for.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Most rows kept of one step.
+const ROWS_KEPT_MAX: usize = 10_000;
+
+impl Runner {
+    /// Does one step of a stage or of a way.
+    pub(crate) async fn do_step(&mut self, step: &Step) -> Result<Flow, Stop> {
+        let manual = self.program.stage_of(&step.id).is_some_and(|stage| stage.manual);
+        if is_done(&self.state, &step.id) && !manual {
+            return Ok(Flow::Next);
+        }
+        if let Some(flow) = self.already_done(step).await? {
+            return Ok(flow);
+        }
+        let gated = step.action_is_gated();
+        if let Required::Refused(error) = self.require(step, gated).await? {
+            return self.halt_on(&step.id, error).await.map(Flow::End);
+        }
+        match &step.action {
+            Action::Record(_) | Action::Check(_) => self.do_question(step).await,
+            Action::Watch(_) => self.do_watch(step).await,
+            Action::Confirm(confirm) => self.do_confirm(step, confirm).await,
+            Action::Migrate(migrate) if !gated => self.do_outside_transaction(step, migrate).await,
+            Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) => self.do_gated(step).await,
+            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => self.do_outside(step).await,
+            Action::Restore(restore) => self.do_restore(step, restore).await,
+        }
+    }
+
+    /// `@unless` holds, or the version is applied already.
+    async fn already_done(&mut self, step: &Step) -> Result<Option<Flow>, Stop> {
+        let program = self.program.clone();
+        if let Some(check) = step.unless.as_ref().and_then(|unless| program.step(unless)) {
+            match self.evaluate(check).await.verdict {
+                Verdict::Pass => {
+                    return self
+                        .done_already(step, format!("already done: {} holds", check.id))
+                        .await
+                        .map(Some);
+                }
+                verdict @ Verdict::Unknown(_) => {
+                    let (id, says) = (check.id.clone(), check.says.clone());
+                    let error = StepError::NotHolding { step: id, says, verdict };
+                    return Ok(Some(Flow::End(self.halt_on(&step.id, error).await?)));
+                }
+                Verdict::Fail(_) => {}
+            }
+        }
+        if let Some(versioned) = Versioned::of(step) {
+            let applied = self.applied().await?;
+            let id = self.versions.id_of(versioned.version, versioned.name);
+            if applied.iter().any(|known| known.id == id) {
+                let summary = format!("already applied: {id} stands in {}", self.versions.name());
+                return self.done_already(step, summary).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn done_already(&mut self, step: &Step, summary: String) -> Result<Flow, Stop> {
+        let attempt = self.job(step).attempt;
+        let outcome = Outcome { summary, already: true, ..Outcome::default() };
+        self.commit(vec![Event::StepDone { step: step.id.clone(), attempt, outcome }]).await?;
+        Ok(Flow::Next)
+    }
+
+    /// A record or a check.
+    async fn do_question(&mut self, step: &Step) -> Result<Flow, Stop> {
+        let begun = jiff::Timestamp::now();
+        let answered = {
+            let work = self.evaluate(step);
+            match self.guarded(step, None, work).await {
+                Ok(answered) => answered,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        crash::point(Site::Judged, step.id.as_str());
+        if !answered.verdict.holds() {
+            let (id, says) = (step.id.clone(), step.says.clone());
+            let error = StepError::NotHolding { step: id, says, verdict: answered.verdict };
+            return self.halt_on(&step.id, error).await.map(Flow::End);
+        }
+        let (mut outcome, relation) = match kept(step, answered) {
+            Ok(kept) => kept,
+            Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
+        };
+        outcome.took_ms = gate::milliseconds_since(begun);
+        let evidence = evidence_of(relation.as_ref(), &mut outcome);
+        let attempt = self.job(step).attempt;
+        let done = Event::StepDone { step: step.id.clone(), attempt, outcome };
+        self.commit_with(vec![done], &evidence).await?;
+        if let Some(relation) = relation {
+            self.values.set_relation(step.id.clone(), relation);
+        }
+        crash::point(Site::Outcome, step.id.as_str());
+        Ok(Flow::Next)
+    }
+
+    /// Journals the intent, unless this runner has done so with the step before.
+    pub(crate) async fn intend(&mut self, step: &Step) -> Result<(), Stop> {
+        let started = matches!(self.state.steps.get(&step.id), Some(StepState::Started { .. }));
+        if started && self.intents.remove(&step.id) {
+            crash::point(Site::Intent, step.id.as_str());
+            return Ok(());
+        }
+        let attempt = self.state.steps.get(&step.id).map_or(0, StepState::attempt) + 1;
+        self.commit(vec![Event::StepStarted { step: step.id.clone(), attempt }]).await?;
+        crash::point(Site::Intent, step.id.as_str());
+        Ok(())
+    }
+
+    /// A step in one gate transaction.
+    async fn do_gated(&mut self, step: &Step) -> Result<Flow, Stop> {
+        self.intend(step).await?;
+        self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
+        let program = self.program.clone();
+        let gate = self.gate_of(&program, step);
+        let next = self.next_gated_after(step).map(|next| next.id.clone());
+        let next_attempt =
+            next.as_ref().map_or(1, |next| self.state.steps.get(next).map_or(0, StepState::attempt) + 1);
+        let passed = {
+            let job = self.job(step);
+            let events = |outcome: &Outcome| {
+                let mut events = vec![Event::StepDone {
+                    step: step.id.clone(),
+                    attempt: job.attempt,
+                    outcome: outcome.clone(),
+                }];
+                if let Some(next) = &next {
+                    events.push(Event::StepStarted { step: next.clone(), attempt: next_attempt });
+                }
+                events
+            };
+            let deed = async |session: &Session| deed(session, job).await;
+            let work = gate::pass(&self.home, job, self.head, &gate, deed, events);
+            match self.guarded(step, Some(self.home.cancel_handle()), work).await {
+                Ok(passed) => passed,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        let flow = self.after_gate(step, passed).await?;
+        if let (Flow::Next, Some(next)) = (&flow, next)
+            && matches!(self.state.steps.get(&next), Some(StepState::Started { .. }))
+        {
+            self.intents.insert(next);
+        }
+        crash::point(Site::Outcome, step.id.as_str());
+        Ok(flow)
+    }
+
+    /// Takes over a gate's end; one in doubt is resolved, never guessed.
+    pub(crate) async fn after_gate(
+        &mut self,
+        step: &Step,
+        passed: TxOutcome<Passed, StepError>,
+    ) -> Result<Flow, Stop> {
+        match passed {
+            TxOutcome::Committed(passed) => {
+                tracing::info!(step = %step.id, summary = passed.outcome.summary, "a step was committed");
+                self.accept(passed.prepared)?;
+                Ok(Flow::Next)
+            }
+            TxOutcome::RolledBack(error) => self.halt_on(&step.id, error).await.map(Flow::End),
+            TxOutcome::Unknown(failure) => {
+                let before = self.head;
+                self.recover(&format!("the answer to COMMIT of {} was lost", step.id)).await?;
+                if self.head != before {
+                    return Ok(Flow::Next);
+                }
+                let message = format!(
+                    "the connection was lost at COMMIT; the journal was read and {} had no effect",
+                    step.id
+                );
+                self.halt_on(&step.id, StepError::Server { message, failure }).await.map(Flow::End)
+            }
+        }
+    }
+
+    /// A statement that cannot run in a transaction: at least once, verified by catalog.
+    async fn do_outside_transaction(
+        &mut self,
+        step: &Step,
+        migrate: &tidegate_runbook::Migrate,
+    ) -> Result<Flow, Stop> {
+        self.intend(step).await?;
+        self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
+        let begun = jiff::Timestamp::now();
+        let done = {
+            let job = self.job(step);
+            let work = verb::migrate::perform_outside(job, migrate);
+            match self.guarded(step, None, work).await {
+                Ok(done) => done,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        let mut outcome = match done {
+            Ok(outcome) => outcome,
+            Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
+        };
+        outcome.took_ms = gate::milliseconds_since(begun);
+        // What was made is verified; its version and outcome are one transaction.
+        let program = self.program.clone();
+        let gate = gate::Gate { versioned: migrate.version.is_some(), ..self.gate_of(&program, step) };
+        let gate = gate::Gate { doomed: Vec::new(), requires: Vec::new(), ..gate };
+        let passed = {
+            let job = self.job(step);
+            let events = |passed: &Outcome| {
+                let outcome =
+                    Outcome { held: passed.held.clone(), transaction: passed.transaction, ..outcome.clone() };
+                vec![Event::StepDone { step: step.id.clone(), attempt: job.attempt, outcome }]
+            };
+            let deed = async |session: &Session| {
+                verb::migrate::add_version(session, job, migrate).await?;
+                Ok(Outcome::default())
+            };
+            gate::pass(&self.home, job, self.head, &gate, deed, events).await
+        };
+        self.after_gate(step, passed).await
+    }
+
+    /// A step whose effect is outside any transaction of ours.
+    async fn do_outside(&mut self, step: &Step) -> Result<Flow, Stop> {
+        self.intend(step).await?;
+        self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
+        let begun = jiff::Timestamp::now();
+        let program = self.program.clone();
+        let done = {
+            let job = self.job(step);
+            let work = async {
+                match &step.action {
+                    Action::Backup(backup) => {
+                        let records = program.records_at(&step.id);
+                        let (outcome, recorded) = verb::backup::perform(job, backup, &records).await?;
+                        let events = recorded
+                            .into_iter()
+                            .map(|(record, outcome)| Event::StepDone {
+                                attempt: job.state.steps.get(&record).map_or(1, |state| state.attempt() + 1),
+                                step: record,
+                                outcome,
+                            })
+                            .collect();
+                        Ok((outcome, events))
+                    }
+                    Action::Evict(evict) => verb::evict::perform(&self.home, job, evict).await,
+                    Action::Command(command) => Ok((verb::command::perform(job, command).await?, Vec::new())),
+                    other => Err(StepError::refused(
+                        format!("`{}` is not done outside a transaction", other.verb()),
+                        "This is a defect of tidegate.",
+                    )),
+                }
+            };
+            match self.guarded(step, None, work).await {
+                Ok(done) => done,
+                Err(signal) => return self.interrupted(step, signal).await,
+            }
+        };
+        match done {
+            Ok((mut outcome, mut events)) => {
+                outcome.took_ms = gate::milliseconds_since(begun);
+                let attempt = self.job(step).attempt;
+                events.push(Event::StepDone { step: step.id.clone(), attempt, outcome });
+                self.commit(events).await?;
+                crash::point(Site::Outcome, step.id.as_str());
+                Ok(Flow::Next)
+            }
+            Err(error) => self.halt_on(&step.id, error).await.map(Flow::End),
+        }
+    }
+
+    /// Works until done or until a signal: then the server is asked to cancel, and the work may end in its own way.
+    pub(crate) async fn guarded<T>(
+        &self,
+        step: &Step,
+        cancel: Option<CancelHandle>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Signal> {
+        let mut work = std::pin::pin!(work);
+        let tell = self.tell_blockers(step);
+        let mut tell = std::pin::pin!(tell);
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = self.signals.wait() => {}
+            () = &mut tell => {}
+        }
+        let signal =
+            self.signals.take().unwrap_or_else(|| Signal::Stop { by: "an unknown signal".to_owned() });
+        let Some(cancel) = cancel else { return Err(signal) };
+        if let Err(failure) = cancel.cancel().await {
+            tracing::debug!(%failure, "the running statement could not be cancelled");
+        }
+        match tokio::time::timeout(INTERRUPTED_WITHIN, work).await {
+            // It ended by itself or by the cancel; what it was is judged with the signal still standing.
+            Ok(done) => {
+                self.signals.give(signal);
+                Ok(done)
+            }
+            Err(_) => Err(signal),
+        }
+    }
+
+    /// Tells again and again who blocks our backend; never ends.
+    async fn tell_blockers(&self, step: &Step) {
+        let mut side: Option<Session> = None;
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            if side.is_none() {
+                let application = format!("{}blockers", crate::lease::application_prefix(self.epoch));
+                side = self.doors.connect_home(&application).await.ok();
+            }
+            let Some(session) = &side else { continue };
+            match sessions::blockers_of(session, self.home_pid).await {
+                Ok(blockers) if !blockers.is_empty() => {
+                    let by = blockers.iter().map(crate::sessions::describe).collect();
+                    self.progress(Progress::Blocked { step: step.id.clone(), by });
+                }
+                Ok(_) => {}
+                Err(_) => side = None,
+            }
+        }
+    }
+
+    pub(crate) async fn interrupted(&mut self, step: &Step, signal: Signal) -> Result<Flow, Stop> {
+        self.halt_on_signal(Some(&step.id), signal).await.map(Flow::End)
+    }
+}
+
+/// What a gated step does inside its gate.
+async fn deed(session: &Session, job: Job<'_>) -> Result<Outcome, StepError> {
+    match &job.step.action {
+        Action::Migrate(migrate) => verb::migrate::perform(session, job, migrate).await,
+        Action::Seal(seal) => verb::seal::perform(session, job, seal).await,
+        Action::Retire(retire) => verb::retire::perform(session, job, retire).await,
+        other => Err(StepError::refused(
+            format!("`{}` does not go through a gate", other.verb()),
+            "This is a defect of tidegate.",
+        )),
+    }
+}
+
+/// What a record or check keeps of its answer.
+fn kept(step: &Step, answered: Answered) -> Result<(Outcome, Option<Relation>), StepError> {
+    let column = |(name, value): (String, crate::values::Value)| KeptColumn {
+        name,
+        type_name: value.type_name,
+        text: value.text,
+    };
+    let (values, relation) = match answered.reply {
+        Reply::None => (Vec::new(), None),
+        Reply::Values(values) => (values.into_iter().map(column).collect(), None),
+        Reply::Rows(relation) => (Vec::new(), Some(relation)),
+    };
+    let keeps_rows = match &step.action {
+        Action::Record(record) => record.rows,
+        _ => step.evidence_rows,
+    };
+    let summary = match (&step.action, &relation) {
+        (Action::Check(_), _) => "holds".to_owned(),
+        (_, Some(relation)) => format!("kept {} rows", relation.rows.len()),
+        (_, None) => format!("kept {} values", values.len()),
+    };
+    let relation = relation.filter(|_| keeps_rows);
+    if let Some(relation) = &relation
+        && relation.rows.len() > ROWS_KEPT_MAX
+    {
+        return Err(StepError::refused(
+            format!("{} rows came back and at most {ROWS_KEPT_MAX} are kept", relation.rows.len()),
+            "Narrow the query, or count instead of keeping rows.",
+        ));
+    }
+    let values =
+        if matches!(step.action, Action::Check(_)) && relation.is_none() { named(values) } else { values };
+    Ok((Outcome { summary, values, ..Outcome::default() }, relation))
+}
+
+/// A script check's output is evidence, not a value that later steps may name.
+fn named(values: Vec<KeptColumn>) -> Vec<KeptColumn> {
+    values.into_iter().filter(|value| value.name != "stdout").collect()
+}
+
+fn evidence_of(relation: Option<&Relation>, outcome: &mut Outcome) -> Vec<Evidence> {
+    let Some(relation) = relation else { return Vec::new() };
+    let body = serde_json::to_string(relation).unwrap_or_default();
+    let digest = Digest::of(body.as_bytes());
+    let count = u64::try_from(relation.rows.len()).unwrap_or(u64::MAX);
+    outcome.rows = Some(KeptRows { count, digest });
+    vec![(digest, body)]
+}

@@ -1,0 +1,74 @@
+//! What may interrupt a step: a lost lease, a watch, a person.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tidegate_runbook::Name;
+use tokio::sync::Notify;
+
+/// Something that a running step must make way for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Another runner holds the lease, or no sign of life could be given for as long as it lasts.
+    LeaseLost(String),
+    /// A watch failed too often.
+    Tripped {
+        /// Which.
+        watch: Name,
+        /// What it saw.
+        message: String,
+    },
+    /// A watch had no answer for too long.
+    Unanswered {
+        /// Which.
+        watch: Name,
+        /// Why.
+        message: String,
+    },
+    /// A person wants the run to stop.
+    Stop {
+        /// Who and how.
+        by: String,
+    },
+}
+
+/// Most signals kept; more of the same say nothing new.
+const SIGNALS_MAX: usize = 64;
+
+/// Signals that were given and not yet taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    queue: Rc<RefCell<VecDeque<Signal>>>,
+    given: Rc<Notify>,
+}
+
+impl Signals {
+    /// Gives a signal.
+    pub(crate) fn give(&self, signal: Signal) {
+        let mut queue = self.queue.borrow_mut();
+        if !queue.contains(&signal) && queue.len() < SIGNALS_MAX {
+            queue.push_back(signal);
+        }
+        self.given.notify_waiters();
+        self.given.notify_one();
+    }
+
+    /// Takes the oldest signal, a lost lease before all others.
+    pub(crate) fn take(&self) -> Option<Signal> {
+        let mut queue = self.queue.borrow_mut();
+        let lost = queue.iter().position(|signal| matches!(signal, Signal::LeaseLost(_)));
+        lost.and_then(|index| queue.remove(index)).or_else(|| queue.pop_front())
+    }
+
+    /// Waits until there is a signal, without taking it.
+    pub(crate) async fn wait(&self) {
+        loop {
+            let notified = self.given.notified();
+            if !self.queue.borrow().is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}

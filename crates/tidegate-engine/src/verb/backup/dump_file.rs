@@ -1,0 +1,205 @@
+//! The dump's file: written under another name, private, on the disk for good before it gets its own.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use sha2::Digest as _;
+use tidegate_runbook::Backup;
+
+use crate::digest::Digest;
+use crate::error::StepError;
+use crate::job::Job;
+
+/// How many attempts may leave a finished file of the same name.
+const NAMES_MAX: u32 = 1_000;
+/// Bytes read at once while hashing.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A dump that is being written, and removed if it does not get its name.
+#[derive(Debug)]
+pub(crate) struct DumpFile {
+    wanted: PathBuf,
+    /// Where it is written.
+    pub(crate) partial: PathBuf,
+    kept: bool,
+}
+
+/// A dump with its name, and its list beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) file: PathBuf,
+    pub(crate) list: PathBuf,
+}
+
+impl Named {
+    /// Removes both, for a dump that turned out to be bad.
+    pub(crate) fn remove(&self) {
+        for path in [&self.file, &self.list] {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::warn!(path = %path.display(), %error, "a dump that is not good could not be removed");
+            }
+        }
+    }
+}
+
+/// Where the page wants the dump.
+pub(crate) fn wanted(job: Job<'_>, backup: &Backup) -> Result<PathBuf, StepError> {
+    let text = job.values.text(&backup.file, false, str::to_owned)?;
+    let path = PathBuf::from(&text);
+    if text.is_empty() || path.file_name().is_none() {
+        return Err(StepError::refused(
+            format!("{text:?} names no file for the dump"),
+            "Let `file` name a file in a folder that exists.",
+        ));
+    }
+    std::path::absolute(&path).map_err(|error| cannot("find", &path, &error))
+}
+
+/// The folder that a file stands in.
+pub(crate) fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("/"))
+}
+
+impl DumpFile {
+    /// Makes an empty private file of this run, in place of what an attempt before may have left.
+    pub(crate) fn create(job: Job<'_>, backup: &Backup) -> Result<Self, StepError> {
+        let wanted = wanted(job, backup)?;
+        let partial = beside(&wanted, &format!(".{}.partial", job.run()));
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot("remove", &partial, &error)),
+            Ok(()) | Err(_) => {}
+        }
+        private(&partial).map_err(|error| cannot("make", &partial, &error))?;
+        Ok(Self { wanted, partial, kept: false })
+    }
+
+    /// Bytes written so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.partial).map_or(0, |found| found.len())
+    }
+
+    /// Puts the list beside it, brings both to the disk, and gives the dump a name that nothing else has.
+    pub(crate) async fn name(mut self, list: String) -> Result<Named, StepError> {
+        let work = move || {
+            let named = self.name_blocking(&list)?;
+            self.kept = true;
+            Ok(named)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            Err(StepError::refused(format!("the dump could not be named: {error}"), "Run again."))
+        })
+    }
+
+    fn name_blocking(&self, list: &str) -> Result<Named, StepError> {
+        let partial = &self.partial;
+        File::open(partial).and_then(|file| file.sync_all()).map_err(|error| cannot("write", partial, &error))?;
+        for number in 1..=NAMES_MAX {
+            let file = match number {
+                1 => self.wanted.clone(),
+                _ => beside(&self.wanted, &format!(".{number}")),
+            };
+            let named = Named { list: beside(&file, ".list"), file };
+            if named.file.exists() {
+                continue;
+            }
+            match private(&named.list) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(cannot("write", &named.list, &error)),
+                Ok(mut open) => {
+                    let written = open.write_all(list.as_bytes()).and_then(|()| open.sync_all());
+                    if let Err(error) = written {
+                        drop(std::fs::remove_file(&named.list));
+                        return Err(cannot("write", &named.list, &error));
+                    }
+                }
+            }
+            match rename_to_new(partial, &named.file) {
+                Ok(()) => {
+                    let folder = folder(&named.file);
+                    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+                    synced.map_err(|error| cannot("write", folder, &error))?;
+                    return Ok(named);
+                }
+                Err(error) => {
+                    drop(std::fs::remove_file(&named.list));
+                    if error.kind() != ErrorKind::AlreadyExists {
+                        return Err(cannot("name", &named.file, &error));
+                    }
+                }
+            }
+        }
+        Err(StepError::refused(
+            format!("{} and {NAMES_MAX} numbered names beside it are taken", self.wanted.display()),
+            "Move older dumps away, or put {{run.id}} in `file`.",
+        ))
+    }
+}
+
+impl Drop for DumpFile {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = std::fs::remove_file(&self.partial)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.partial.display(), %error, "a half-written dump could not be removed");
+        }
+    }
+}
+
+/// SHA-256 of a file, read piece by piece beside the runtime.
+pub(crate) async fn digest(path: &Path) -> Result<Digest, StepError> {
+    let path = path.to_owned();
+    let work = move || {
+        let failed = |error: std::io::Error| cannot("read", &path, &error);
+        let mut file = File::open(&path).map_err(failed)?;
+        let mut hasher = sha2::Sha256::new();
+        let mut piece = vec![0_u8; PIECE_BYTES];
+        loop {
+            let count = file.read(&mut piece).map_err(failed)?;
+            if count == 0 {
+                return Ok(Digest(hasher.finalize().into()));
+            }
+            hasher.update(piece.get(..count).unwrap_or_default());
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(StepError::refused(format!("the dump could not be read: {error}"), "Run again."))
+    })
+}
+
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Renames and never replaces; by a second name where the file system cannot do it in one step.
+fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> StepError {
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let next = match error.kind() {
+        _ if full => "The disk is full: free space, or let `file` name a folder with more of it.",
+        ErrorKind::NotFound => "Make the folder, or let `file` name another one.",
+        ErrorKind::PermissionDenied => "Give this user the right to write there, or let `file` name another folder.",
+        _ => "Look at the file and its folder.",
+    };
+    let word = if full { "the disk is full: " } else { "" };
+    StepError::refused(format!("{word}cannot {what} {}: {error}", path.display()), next)
+}
