@@ -13,6 +13,8 @@ mod meaning;
 #[cfg(test)]
 mod never_panics;
 #[cfg(test)]
+mod reference_page;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod size;
