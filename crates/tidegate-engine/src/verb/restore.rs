@@ -139,7 +139,11 @@ impl Dump {
             let found = dump_file::digest(path).await?.to_string();
             if found != wanted {
                 return Err(StepError::refused(
-                    format!("{} is not what backup {} wrote: its SHA-256 is {found}, not {wanted}", path.display(), restore.backup),
+                    format!(
+                        "{} is not what backup {} wrote: its SHA-256 is {found}, not {wanted}",
+                        path.display(),
+                        restore.backup
+                    ),
                     "Nothing was changed. Put the true file back there, or take another way.",
                 ));
             }

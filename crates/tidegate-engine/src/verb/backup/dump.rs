@@ -75,9 +75,8 @@ async fn dump(
     }
     // In double quotes nothing of a name is a pattern.
     argv.extend(
-        only.iter().map(|(schema, name)| {
-            format!("--table={}.{}", quote_identifier(schema), quote_identifier(name))
-        }),
+        only.iter()
+            .map(|(schema, name)| format!("--table={}.{}", quote_identifier(schema), quote_identifier(name))),
     );
     let invocation = tools::invocation(argv, tools::environment(&access), tools::timeout(job));
     let mut running = std::pin::pin!(process::run(invocation));

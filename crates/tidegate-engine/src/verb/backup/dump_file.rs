@@ -70,7 +70,9 @@ impl DumpFile {
         let wanted = wanted(job, backup)?;
         let partial = beside(&wanted, &format!(".{}.partial", job.run()));
         match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot("remove", &partial, &error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(cannot("remove", &partial, &error));
+            }
             Ok(()) | Err(_) => {}
         }
         private(&partial).map_err(|error| cannot("make", &partial, &error))?;
@@ -96,7 +98,9 @@ impl DumpFile {
 
     fn name_blocking(&self, list: &str) -> Result<Named, StepError> {
         let partial = &self.partial;
-        File::open(partial).and_then(|file| file.sync_all()).map_err(|error| cannot("write", partial, &error))?;
+        File::open(partial)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| cannot("write", partial, &error))?;
         for number in 1..=NAMES_MAX {
             let file = match number {
                 1 => self.wanted.clone(),
@@ -197,7 +201,9 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> StepError {
     let next = match error.kind() {
         _ if full => "The disk is full: free space, or let `file` name a folder with more of it.",
         ErrorKind::NotFound => "Make the folder, or let `file` name another one.",
-        ErrorKind::PermissionDenied => "Give this user the right to write there, or let `file` name another folder.",
+        ErrorKind::PermissionDenied => {
+            "Give this user the right to write there, or let `file` name another folder."
+        }
         _ => "Look at the file and its folder.",
     };
     let word = if full { "the disk is full: " } else { "" };

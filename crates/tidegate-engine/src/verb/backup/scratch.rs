@@ -49,7 +49,7 @@ pub(super) struct Scratch {
 }
 
 fn login() -> Result<Entrance, StepError> {
-    Name::new(SCRATCH)
+    Name::parse(SCRATCH)
         .map(Entrance::Login)
         .map_err(|_| StepError::refused("login scratch has no name", "Report it."))
 }
@@ -67,7 +67,10 @@ impl Found {
         };
         let rows = session.query(include_str!("scratch.sql"), &[]).await?;
         let Some(row) = rows.first() else {
-            return Err(StepError::refused("the scratch database does not say what it is", "Look at its server."));
+            return Err(StepError::refused(
+                "the scratch database does not say what it is",
+                "Look at its server.",
+            ));
         };
         let name = address.database();
         let superuser: bool = row.get("superuser");
@@ -123,13 +126,18 @@ impl Found {
     /// What `plan` says of it.
     pub(super) fn finding(&self) -> String {
         let name = self.address.database();
-        let owners = if self.superuser { "" } else { "; owners and grants are left out, for it is no superuser" };
+        let owners =
+            if self.superuser { "" } else { "; owners and grants are left out, for it is no superuser" };
         match &self.state {
             State::Missing(_) => format!("the rehearsal creates and drops the database {name}{owners}"),
             State::Ours => {
-                format!("the database {name} is left from a rehearsal that did not end and is made anew{owners}")
+                format!(
+                    "the database {name} is left from a rehearsal that did not end and is made anew{owners}"
+                )
             }
-            State::Given(_) => format!("the rehearsal uses the empty database {name} and empties it again{owners}"),
+            State::Given(_) => {
+                format!("the rehearsal uses the empty database {name} and empties it again{owners}")
+            }
             State::GivenUsed(_) => {
                 format!("what a rehearsal that did not end left in database {name} is removed first{owners}")
             }
@@ -184,7 +192,12 @@ async fn empty(session: &Session) -> Result<(), StepError> {
     removed
 }
 
-async fn create(job: Job<'_>, maintenance: &Session, address: &Address, mark: &str) -> Result<Session, StepError> {
+async fn create(
+    job: Job<'_>,
+    maintenance: &Session,
+    address: &Address,
+    mark: &str,
+) -> Result<Session, StepError> {
     let store = snapshot::connect(job).await?;
     let rows = store.query(include_str!("locale.sql"), &[]).await?;
     store.close().await;
@@ -196,7 +209,9 @@ async fn create(job: Job<'_>, maintenance: &Session, address: &Address, mark: &s
     let name = quote_identifier(address.database());
     maintenance.run(&format!("CREATE DATABASE {name} TEMPLATE template0{like}")).await?;
     maintenance.run(&format!("COMMENT ON DATABASE {name} IS {}", quote_literal(mark))).await?;
-    Session::connect(address, &job.application()).await.map_err(|failure| no_connection(job, address, failure))
+    Session::connect(address, &job.application())
+        .await
+        .map_err(|failure| no_connection(job, address, failure))
 }
 
 async fn drop_database(maintenance: &Session, address: &Address) -> Result<(), StepError> {
@@ -216,7 +231,10 @@ async fn maintenance(job: Job<'_>, address: &Address) -> Result<Session, StepErr
     }
     let because = last.map_or(String::new(), |failure| format!(": {failure}"));
     Err(StepError::refused(
-        format!("login scratch reaches neither database postgres nor template1 to create {}{because}", address.database()),
+        format!(
+            "login scratch reaches neither database postgres nor template1 to create {}{because}",
+            address.database()
+        ),
         "Let it connect to one of them, or create its database empty.",
     ))
 }

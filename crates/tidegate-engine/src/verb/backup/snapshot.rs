@@ -31,10 +31,19 @@ pub(crate) struct Snapshot {
 /// A dumped table and its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// Schema and table, quoted.
-    pub(crate) table: String,
+    /// The schema.
+    pub(crate) schema: String,
+    /// The table.
+    pub(crate) name: String,
     /// Rows in the table itself, not in those that inherit from it.
     pub(crate) rows: u64,
+}
+
+impl Counted {
+    /// Schema and table as SQL.
+    pub(crate) fn quoted(&self) -> String {
+        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+    }
 }
 
 /// The entrance that dumps: login `dump`, or the store's own address.
@@ -108,14 +117,13 @@ impl Snapshot {
 
     /// Counts the rows of these tables; members of extensions are passed over, for they are dumped in part.
     pub(crate) async fn count(&self, tables: &[u32]) -> Result<Vec<Counted>, StepError> {
-        let rows =
-            self.session.query(include_str!("table_names.sql"), &[(&tables, Type::OID_ARRAY)]).await?;
+        let rows = self.session.query(include_str!("table_names.sql"), &[(&tables, Type::OID_ARRAY)]).await?;
         let mut counted = Vec::with_capacity(rows.len());
         for row in rows {
             let (schema, name): (String, String) = (row.get(0), row.get(1));
-            let table = format!("{}.{}", quote_identifier(&schema), quote_identifier(&name));
-            let rows = count(&self.session, &table).await?;
-            counted.push(Counted { table, rows });
+            let mut table = Counted { schema, name, rows: 0 };
+            table.rows = count(&self.session, &table.quoted()).await?;
+            counted.push(table);
         }
         Ok(counted)
     }
@@ -128,10 +136,7 @@ pub(crate) async fn count(session: &Session, table: &str) -> Result<u64, StepErr
 }
 
 /// Evaluates a record in another database.
-pub(crate) async fn record_again(
-    session: &Session,
-    job: Job<'_>,
-) -> Result<Vec<KeptColumn>, StepError> {
+pub(crate) async fn record_again(session: &Session, job: Job<'_>) -> Result<Vec<KeptColumn>, StepError> {
     let answered = ask_alone(session, &question(job)?).await;
     values(job.step, answered)
 }
@@ -153,6 +158,8 @@ fn values(step: &Step, answered: Answered) -> Result<Vec<KeptColumn>, StepError>
             .map(|(name, value)| KeptColumn { name, type_name: value.type_name, text: value.text })
             .collect()),
         (crate::verdict::Verdict::Pass, Reply::None | Reply::Rows(_)) => Ok(Vec::new()),
-        (verdict, _) => Err(StepError::NotHolding { step: step.id.clone(), says: step.says.clone(), verdict }),
+        (verdict, _) => {
+            Err(StepError::NotHolding { step: step.id.clone(), says: step.says.clone(), verdict })
+        }
     }
 }

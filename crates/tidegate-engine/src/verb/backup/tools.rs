@@ -19,7 +19,8 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Longest piece of a program's complaint that goes into a message, in characters.
 const COMPLAINT_CHARACTERS_MAX: usize = 1_000;
 /// Where packages put the programs of several versions side by side, and what stands below each version.
-const INSTALLATIONS: [(&str, &str, &str); 2] = [("/usr/lib/postgresql", "", "bin"), ("/usr", "pgsql-", "bin")];
+const INSTALLATIONS: [(&str, &str, &str); 2] =
+    [("/usr/lib/postgresql", "", "bin"), ("/usr", "pgsql-", "bin")];
 
 /// The programs that this backup uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +61,13 @@ pub(crate) async fn find(job: Job<'_>, session: &Session) -> Result<Tools, StepE
 
 async fn directories(job: Job<'_>) -> Vec<PathBuf> {
     let path = job.doors.environment("PATH").unwrap_or_default();
-    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
-    let asked = run(vec!["pg_config".to_owned(), "--bindir".to_owned()], vec![("PATH".to_owned(), path)], VERSION_TIMEOUT);
+    let mut directories: Vec<PathBuf> =
+        std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
+    let asked = run(
+        vec!["pg_config".to_owned(), "--bindir".to_owned()],
+        vec![("PATH".to_owned(), path)],
+        VERSION_TIMEOUT,
+    );
     if let Ok(finished) = asked.await
         && finished.succeeded()
     {
@@ -89,7 +95,8 @@ async fn tools_in(directory: &Path) -> Option<Tools> {
     let (dump, restore) = (program_in(directory, "pg_dump")?, program_in(directory, "pg_restore")?);
     let said = run(vec![dump.clone(), "--version".to_owned()], Vec::new(), VERSION_TIMEOUT).await.ok()?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?.to_owned();
+    let version =
+        said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?.to_owned();
     let major = major(&version)?;
     Some(Tools { dump, restore, version, major })
 }
@@ -134,7 +141,14 @@ pub(crate) fn invocation(
     environment: Vec<(String, String)>,
     timeout: Duration,
 ) -> Invocation {
-    Invocation { argv, stdin: None, environment, timeout, output_bytes_max: OUTPUT_BYTES_MAX, directory: None }
+    Invocation {
+        argv,
+        stdin: None,
+        environment,
+        timeout,
+        output_bytes_max: OUTPUT_BYTES_MAX,
+        directory: None,
+    }
 }
 
 /// Runs a program to its end.

@@ -48,7 +48,9 @@ pub(crate) async fn loss(
         .map(signed)
         .collect();
     let dump = match snapshot::entrance(job)? {
-        entrance @ Entrance::Login(_) => Some(job.doors.connect(job.store(), &entrance, &job.application()).await?),
+        entrance @ Entrance::Login(_) => {
+            Some(job.doors.connect(job.store(), &entrance, &job.application()).await?)
+        }
         _ => None,
     };
     let counting = dump.as_ref().unwrap_or(session);
@@ -114,10 +116,10 @@ impl Table {
         snapshot: &str,
         own: &[i64],
     ) -> Result<(u64, Option<String>), StepError> {
-        let newest = self
-            .written_at
-            .as_deref()
-            .map_or_else(|| "NULL::text".to_owned(), |column| format!("max(w.{})::text", quote_identifier(column)));
+        let newest = self.written_at.as_deref().map_or_else(
+            || "NULL::text".to_owned(),
+            |column| format!("max(w.{})::text", quote_identifier(column)),
+        );
         let written_since = include_str!("written_since.sql");
         let sql = format!("SELECT count(*), {newest} FROM ONLY {} AS w WHERE {written_since}", self.quoted());
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =

@@ -118,13 +118,15 @@ impl Script {
     /// Reads one more piece; false at the end of a program that ended well.
     async fn fill(&mut self) -> Result<bool, StepError> {
         let Some(source) = &mut self.source else { return Ok(false) };
-        let piece = source.read(PIECE_BYTES).await.map_err(|failure| tools::did_not_end(&self.what, &failure))?;
+        let piece =
+            source.read(PIECE_BYTES).await.map_err(|failure| tools::did_not_end(&self.what, &failure))?;
         if !piece.is_empty() {
             self.buffer.extend(piece);
             return Ok(true);
         }
         if let Some(source) = self.source.take() {
-            let finished = source.finish().await.map_err(|failure| tools::did_not_end(&self.what, &failure))?;
+            let finished =
+                source.finish().await.map_err(|failure| tools::did_not_end(&self.what, &failure))?;
             tools::must_have_succeeded(&self.what, &finished)?;
         }
         Ok(false)
