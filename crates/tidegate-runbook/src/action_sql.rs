@@ -216,7 +216,15 @@ fn one_statement(reader: &mut Reader<'_, '_>, what: &str, body: &SqlBody) {
 fn whole_body(reader: &mut Reader<'_, '_>) -> Option<SqlBody> {
     let range = reader.block.body.clone();
     let text = reader.page.slice(range.clone());
-    reader.bodies.push(sql_tokens_digest(text));
+    match reader.block.divider(SETUP).map(|divider| divider.range.start) {
+        None => reader.bodies.push(sql_tokens_digest(text)),
+        // What is setup and what is judged is part of the meaning.
+        Some(setup) => {
+            for half in [range.start..setup, setup..range.end] {
+                reader.bodies.push(sql_tokens_digest(reader.page.slice(half)));
+            }
+        }
+    }
     let part = Part { path: reader.page.path.clone(), text, offset: range.start };
     let body = sql(reader, &part);
     if body.statements.is_empty() && reader.block.content < reader.block.body.end {

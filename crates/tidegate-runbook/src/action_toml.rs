@@ -24,9 +24,9 @@ fn with_table<T>(
     reader: &mut Reader<'_, '_>,
     read: impl FnOnce(&mut Reader<'_, '_>, &mut TomlTable<'_, '_>) -> Option<T>,
 ) -> Option<T> {
-    reader.take_plain_body();
     let (table, whole): (DeTable<'_>, bool) =
         toml_table::parse(reader.page, reader.block.body.clone(), reader.diagnostics);
+    reader.bodies.push(toml_table::digest(&table));
     let what = format!("`@{}`", reader.verb.name());
     let place = reader.page.span(reader.block.head.clone());
     let mut table = TomlTable::new(reader.page, reader.block.body.start, what, place, &table);

@@ -59,6 +59,9 @@ pub(crate) struct Divider {
     pub(crate) next: usize,
 }
 
+/// Most `@` lines of one block.
+const PROPERTIES_MAX: usize = 1_000;
+
 /// What the fences of a page hold.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks<'a> {
@@ -102,8 +105,10 @@ fn read_fence<'a>(
         )
     });
     let head = match (&first, mark) {
-        (Some(_), Some(mark)) if mark.word == vocabulary::EXAMPLE => {
-            blocks.covered.push(fence.range.clone());
+        (Some(first), _) if marker::is_example(first.text) => {
+            let end = inner_fence(page, fence, first.next, &mut not_closed);
+            let covered_to = if end == fence.body.end { fence.range.end } else { end };
+            blocks.covered.push(fence.range.start..covered_to);
             push_prose(page, fence, language_word, true, blocks);
             diagnostics.extend(not_closed.take());
             None
@@ -333,13 +338,24 @@ fn read_id(page: &SourceText<'_>, mark: &Mark<'_>, diagnostics: &mut Vec<Diagnos
 fn read_lines<'a>(page: &SourceText<'a>, block: &mut Block<'a>, diagnostics: &mut Vec<Diagnostic>) {
     let comment = block.language.comment();
     let mut leading = true;
+    let mut marks = 0_usize;
     for line in page.lines(block.body.clone()) {
         if let Some(mark) = marker::strict(&line).filter(|mark| mark.comment == comment) {
             if read_divider(page, block, &line, &mark, diagnostics) {
                 leading = false;
                 continue;
             }
-            read_property(page, block, &mark, leading, diagnostics);
+            marks += 1;
+            if marks <= PROPERTIES_MAX {
+                read_property(page, block, &mark, leading, diagnostics);
+            } else if marks == PROPERTIES_MAX + 1 {
+                diagnostics.push(Diagnostic::error(
+                    "too-many-properties",
+                    page.span(mark.range),
+                    format!("this step has more than {PROPERTIES_MAX} lines with `@`"),
+                    "require a stage instead of many steps, or split the step",
+                ));
+            }
             continue;
         }
         if let Some((word, place)) = marker::misplaced(line.text, comment) {

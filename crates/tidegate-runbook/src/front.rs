@@ -118,9 +118,17 @@ pub(crate) fn is_object_pattern(text: &str) -> bool {
     parts.len() <= 2 && parts.iter().all(is_part)
 }
 
+/// Most parameters of one runbook.
+const PARAMETERS_MAX: usize = 1_000;
+
 fn read_parameters(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Parameter> {
     let mut parameters = Vec::new();
-    for (name, table) in runbook.tables("parameters", diagnostics) {
+    for (position, (name, table)) in runbook.tables("parameters", diagnostics).into_iter().enumerate() {
+        if position == PARAMETERS_MAX {
+            let message = format!("more than {PARAMETERS_MAX} parameters are declared");
+            diagnostics.push(Diagnostic::error("toml-value", name.span, message, "remove some"));
+            break;
+        }
         parameters.extend(read_parameter(&name, table, diagnostics));
     }
     parameters

@@ -69,6 +69,13 @@ pub(crate) fn loose(text: &str, in_fence: bool) -> Option<&str> {
     vocabulary::resembles_head(word).then_some(word)
 }
 
+/// Whether a block's first line marks it as an example, in whatever comment its language has.
+pub(crate) fn is_example(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '@');
+    let rest = text.strip_prefix('@').and_then(|text| text.strip_prefix(vocabulary::EXAMPLE));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+}
+
 /// A mark of ours that stands inside a line, where it is only a comment: its word and its place in the line.
 ///
 /// Such as `SELECT 1; -- @undo`, or an indented `  -- @undo`.
@@ -136,6 +143,18 @@ mod tests {
             assert!(loose(text, false).is_none(), "{text}");
         }
         assert!(loose("@check a", true).is_some());
+    }
+
+    #[test]
+    fn examples_are_marked_in_any_comment() {
+        for text in
+            ["-- @example", "# @example of a check", "// @example", "/* @example */", "<!-- @example -->"]
+        {
+            assert!(is_example(text), "{text}");
+        }
+        for text in ["-- example", "-- @examples", "-- @check example", "say @example"] {
+            assert!(!is_example(text), "{text}");
+        }
     }
 
     #[test]

@@ -168,7 +168,10 @@ impl<'c, 'd> Checker<'c, 'd> {
                 "move the check below: it is evaluated in this step's gate and again in its own place",
             );
         }
-        let apart = as_check(draft).is_some_and(|check| !matches!(check.question, Question::Sql(_)))
+        let store = |draft: &Draft| draft.step.as_ref().and_then(|step| step.store.clone());
+        let elsewhere = store(draft).is_some() && store(draft) != store(self.placed.draft);
+        let apart = elsewhere
+            || as_check(draft).is_some_and(|check| !matches!(check.question, Question::Sql(_)))
             || draft
                 .step
                 .as_ref()
@@ -213,9 +216,17 @@ impl<'c, 'd> Checker<'c, 'd> {
 
     fn at(&mut self, mention: &Mention) {
         let Some(entry) = self.visible(mention) else { return };
-        let is_backup = matches!(entry.named, Named::Step(draft) if draft.verb == Verb::Backup);
+        let store = |draft: &Draft| draft.step.as_ref().and_then(|step| step.store.clone());
+        let mine = store(self.placed.draft);
+        let is_backup = matches!(
+            entry.named,
+            Named::Step(draft) if draft.verb == Verb::Backup && (mine.is_none() || store(draft) == mine)
+        );
         if !is_backup || entry.list != self.placed.list {
-            let message = format!("`@at` names `{}`, which is no backup of this list of steps", mention.name);
+            let message = format!(
+                "`@at` names `{}`, which is no backup of this step's store among its neighbours",
+                mention.name
+            );
             self.push("wrong-kind", mention, message, "name a `@backup`; it may stand below");
         }
     }

@@ -1,5 +1,6 @@
 //! The one name space of steps, stages and ways, and where each name stands.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
@@ -45,12 +46,17 @@ pub(crate) struct Placed<'d> {
     pub(crate) stage: usize,
 }
 
+/// Most unknown names for which a near one is looked up.
+const SUGGESTIONS_MAX: usize = 100;
+
 /// Every name of the page.
 #[derive(Debug, Default)]
 pub(crate) struct Scope<'d> {
     pub(crate) entries: BTreeMap<&'d Name, Entry<'d>>,
     /// Every step, stages first, in document order within each list.
     pub(crate) steps: Vec<Placed<'d>>,
+    /// Suggestions made so far.
+    suggested: Cell<usize>,
 }
 
 impl<'d> Scope<'d> {
@@ -130,6 +136,11 @@ impl<'d> Scope<'d> {
 
     /// A sentence that names the nearest known name.
     pub(crate) fn nearest(&self, name: &Name) -> String {
+        let suggested = self.suggested.get();
+        self.suggested.set(suggested.saturating_add(1));
+        if suggested >= SUGGESTIONS_MAX {
+            return "check the spelling, or add the step".to_owned();
+        }
         let near = self
             .entries
             .keys()

@@ -17,6 +17,9 @@ use crate::text::SourceText;
 use crate::vocabulary::{Language, Verb};
 use crate::{action_plain, action_sql, action_toml};
 
+/// Most names in one property of a step.
+const NAMES_MAX: usize = 1_000;
+
 /// What reading one step needs and gathers.
 pub(crate) struct Reader<'r, 'a> {
     pub(crate) page: &'r SourceText<'a>,
@@ -189,6 +192,11 @@ impl<'a> Reader<'_, 'a> {
                     continue;
                 }
                 let span = self.page.span(range);
+                if names.len() == NAMES_MAX {
+                    let message = format!("`@{word}` names more than {NAMES_MAX}");
+                    self.diagnostics.push(Diagnostic::error("property-value", span, message, "name a stage"));
+                    return names;
+                }
                 match Name::parse(part) {
                     Ok(name) if names.contains(&name) => self.diagnostics.push(Diagnostic::error(
                         "duplicate-property",
@@ -303,10 +311,10 @@ impl<'a> Reader<'_, 'a> {
         parts.finish()
     }
 
-    /// The digest of a body that is not SQL.
+    /// Takes the digest of a body in http, sh or text.
     pub(crate) fn take_plain_body(&mut self) {
-        let text = self.page.slice(self.block.body.clone());
-        self.bodies.push(digest::plain_body(self.block.language, text));
+        let text = self.page.slice(self.block.content..self.block.body.end);
+        self.bodies.push(digest::plain_body(text));
     }
 
     /// A whole number of at least one.

@@ -18,11 +18,19 @@ impl StoreKind {
     }
 }
 
+/// Most stores of one runbook.
+const STORES_MAX: usize = 100;
+
 /// Reads every store and settles which is the home.
 pub(crate) fn read(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Store> {
     let mut stores: Vec<Store> = Vec::new();
     let mut whole = true;
-    for (name, table) in runbook.tables("stores", diagnostics) {
+    for (position, (name, table)) in runbook.tables("stores", diagnostics).into_iter().enumerate() {
+        if position == STORES_MAX {
+            let message = format!("more than {STORES_MAX} stores are declared");
+            diagnostics.push(Diagnostic::error("toml-value", name.span, message, "split the runbook"));
+            break;
+        }
         match read_store(&name, table, diagnostics) {
             Some(store) => stores.push(store),
             None => whole = false,

@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::marker;
 use crate::outline::{Fence, Outline, Region};
 use crate::text::{Line, SourceText};
+use crate::vocabulary::{self, Language};
 
 /// Most stray lines that are listed. A page with more has one fault above all of them.
 const STRAYS_LISTED_MAX: usize = 200;
@@ -36,7 +37,11 @@ pub(crate) fn report(
             continue;
         }
         let fence = fences.peek().filter(|fence| fence.body.contains(&at));
-        let Some(word) = marker::loose(line.text, fence.is_some()) else { continue };
+        let language = fence.and_then(|fence| Language::parse(fence.info));
+        let may_be_step = language.is_some() || fence.is_some_and(|fence| fence.info.is_empty());
+        let inside = || marker::misplaced(line.text, language?.comment()).map(|(word, _)| word);
+        let inside = || inside().filter(|word| vocabulary::resembles_head(word));
+        let Some(word) = marker::loose(line.text, may_be_step).or_else(inside) else { continue };
         listed += 1;
         if listed > STRAYS_LISTED_MAX {
             return;

@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Diagnostic;
+use crate::digest::Parts;
 use crate::duration::parse_duration;
 use crate::names::Name;
 use crate::source::Span;
@@ -51,6 +52,32 @@ pub(crate) fn parse<'a>(
         ));
     }
     (table.into_inner(), !whole)
+}
+
+/// A digest of what a table says: keys in their alphabetic order, values decoded. Comments and layout do not count.
+pub(crate) fn digest(table: &DeTable<'_>) -> [u8; 32] {
+    let mut parts = Parts::default();
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by(|(left, _), (right, _)| left.get_ref().cmp(right.get_ref()));
+    for (name, value) in entries {
+        parts.add(name.get_ref().as_bytes()).add(value_digest(value.get_ref()));
+    }
+    parts.finish()
+}
+
+fn value_digest(value: &DeValue<'_>) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(value.type_str());
+    match value {
+        DeValue::String(text) => parts.add(text.as_bytes()),
+        DeValue::Integer(integer) => parts.add(integer.as_str()).add(integer.radix().to_be_bytes()),
+        DeValue::Float(float) => parts.add(float.as_str()),
+        DeValue::Boolean(truth) => parts.add([u8::from(*truth)]),
+        DeValue::Datetime(time) => parts.add(time.to_string()),
+        DeValue::Array(items) => parts.list(items.iter().map(|item| value_digest(item.get_ref()))),
+        DeValue::Table(table) => parts.add(digest(table)),
+    };
+    parts.finish()
 }
 
 impl<'t, 'a> TomlTable<'t, 'a> {

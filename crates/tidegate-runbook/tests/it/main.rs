@@ -17,4 +17,6 @@ mod reference_page;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod single_slips;
+#[cfg(test)]
 mod size;

@@ -106,3 +106,17 @@ fn a_file_counts_by_what_it_says_and_not_by_its_name() {
     sources.page_bytes = page.replace("0010_tags.sql", "0010_moved.sql").into_bytes();
     assert_eq!(parse(&sources).runbook.expect("a runbook").meaning, plain);
 }
+
+#[test]
+fn where_setup_ends_is_part_of_the_meaning() {
+    let check = |body: &str| {
+        let step = format!("-- @check third\n-- @attempt\n-- @each\n-- @expect error 42501\n{body}\n");
+        let from = PAGE.find("-- @check third").expect("the check");
+        let to = from + PAGE[from..].find("```").expect("its end");
+        read(&format!("{}{step}{}", &PAGE[..from], &PAGE[to..])).meaning
+    };
+    let one = check("DELETE FROM a;\n-- @setup\nDELETE FROM b;\nDELETE FROM c");
+    let two = check("DELETE FROM a;\nDELETE FROM b;\n-- @setup\nDELETE FROM c");
+    assert_ne!(one, two);
+    assert_eq!(one, check("DELETE FROM a;\n-- @setup\nDELETE FROM b;\n\nDELETE  FROM c;"));
+}

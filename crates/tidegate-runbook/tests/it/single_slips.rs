@@ -1,0 +1,188 @@
+//! One slip anywhere in a good page: either it is reported, or every step is still there and says the same.
+
+use std::collections::BTreeMap;
+
+use crate::scenario::alone;
+use tidegate_runbook::{Runbook, parse};
+
+const PAGE: &str = r#"# Slips
+
+Prose with `code` and a [link](https://example.org).
+
+```toml
+# @runbook slips
+[stores.db]
+kind = "postgres"
+url = "$DATABASE_URL"
+[stores.service]
+kind = "http"
+url = "$SERVICE_URL"
+```
+
+## First
+
+- a list
+- of two
+
+```sql
+-- @check empty_before
+-- @expect zero
+SELECT count(*) FROM notes
+```
+
+```text
+# @confirm go
+# @approvers ops
+Go on?
+```
+
+> A quote.
+
+```sql
+-- @migrate tags
+-- @requires empty_before go
+-- @ensures tags_there
+CREATE TABLE tags (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+-- @undo
+DROP TABLE tags;
+```
+
+1. a numbered list
+
+```sql
+-- @check tags_there
+-- @expect true
+SELECT to_regclass('tags') IS NOT NULL
+```
+
+## Second
+
+```json
+{"a": "block of prose"}
+```
+
+```http
+# @check healthy
+# @expect status 200
+GET /health
+```
+
+## Rollback
+
+### Back
+
+```toml
+# @way back
+from = ["second"]
+to = "first"
+```
+
+```toml
+# @seal quiet
+tables = ["tags"]
+```
+"#;
+
+/// What each step means, by its id.
+fn steps(runbook: &Runbook) -> BTreeMap<String, [u8; 32]> {
+    let of_ways = runbook.ways.iter().flat_map(|way| &way.steps);
+    let of_stages = runbook.stages.iter().flat_map(|stage| &stage.steps);
+    of_stages.chain(of_ways).map(|step| (step.id.to_string(), step.meaning)).collect()
+}
+
+/// The page with one line changed.
+fn slip(at: usize, change: impl Fn(&str) -> String) -> String {
+    let changed = |(number, line): (usize, &str)| if number == at { change(line) } else { line.to_owned() };
+    let lines: Vec<String> = PAGE.lines().enumerate().map(changed).collect();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn no_slip_of_one_line_loses_a_step() {
+    let whole = parse(&alone(PAGE)).runbook.expect("the page is good");
+    let whole = steps(&whole);
+    assert_eq!(whole.len(), 6);
+    let inserted = [
+        "",
+        "Prose.",
+        "    ",
+        "```",
+        "````",
+        "~~~",
+        "``` sql",
+        "```sql `a`",
+        "`",
+        "<div>",
+        "<!--",
+        "-->",
+        "<pre>",
+        "<details>",
+        "<script>",
+        "<?php",
+        "<![CDATA[",
+        "> ",
+        "- item",
+        "1. item",
+        "---",
+        "***",
+        "===",
+        "[a]: /b \"",
+        "\\",
+        "|a|b|",
+        "# Heading",
+        "<a",
+        "**",
+        "&nbsp;",
+        "    code",
+        "\tcode",
+    ];
+    let mut silent = 0;
+    for (at, line) in PAGE.lines().enumerate() {
+        let mut pages: Vec<(String, String)> = Vec::new();
+        for text in inserted {
+            pages.push((
+                format!("{text:?} above line {}", at + 1),
+                slip(at, |line| format!("{text}\n{line}")),
+            ));
+        }
+        for lead in [
+            " ", "  ", "   ", "    ", "\t", "> ", "- ", "1. ", "\u{a0}", "\u{3000}", "`", "* ", "#", "\\",
+            "<!-- ",
+        ] {
+            pages
+                .push((format!("{lead:?} before line {}", at + 1), slip(at, |line| format!("{lead}{line}"))));
+        }
+        for tail in [" ", " `", "\\", "  ", " -->", " ```", " sql"] {
+            pages.push((format!("{tail:?} after line {}", at + 1), slip(at, |line| format!("{line}{tail}"))));
+        }
+        if line.starts_with("```") || line.is_empty() || line.starts_with('>') {
+            pages.push((format!("without line {}", at + 1), slip(at, |_| String::new())));
+            let lines = PAGE.lines().enumerate().filter(|(number, _)| *number != at).map(|(_, line)| line);
+            pages.push((format!("line {} cut out", at + 1), lines.collect::<Vec<_>>().join("\n")));
+        }
+        if line.starts_with("```") {
+            pages.push((format!("tildes in line {}", at + 1), slip(at, |line| line.replace('`', "~"))));
+            pages.push((
+                format!("two backticks in line {}", at + 1),
+                slip(at, |line| line.replacen('`', "", 1)),
+            ));
+            pages.push((format!("four backticks in line {}", at + 1), slip(at, |line| format!("`{line}"))));
+            pages.push((format!("upper case in line {}", at + 1), slip(at, |line| line.to_uppercase())));
+        }
+        for (what, page) in pages {
+            let Some(runbook) = parse(&alone(page.clone())).runbook else { continue };
+            silent += 1;
+            let left = steps(&runbook);
+            let missing: Vec<&String> = whole.keys().filter(|id| !left.contains_key(*id)).collect();
+            assert!(missing.is_empty(), "{what}: {missing:?} vanished\n{page}");
+            // A slip in the words of a body is for the person who reviews it; one in a line with `@` is ours to report.
+            if line.contains('@') || line.is_empty() || line.starts_with("```") {
+                let in_body = |id: &&String| left.get(*id) != whole.get(*id);
+                let changed: Vec<&String> = whole.keys().filter(in_body).collect();
+                let is_text = what.contains("above line") || changed.iter().all(|id| *id == "go");
+                assert!(changed.is_empty() || is_text, "{what}: {changed:?} changed\n{page}");
+            }
+        }
+    }
+    assert!(silent > 500, "most slips in prose do no harm: {silent}");
+}
