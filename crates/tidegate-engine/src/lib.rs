@@ -39,7 +39,7 @@ pub mod request;
 pub mod runner;
 pub mod sessions;
 pub mod setup;
-mod signals;
+pub mod signals;
 pub mod sources;
 pub mod state;
 pub mod transition;

@@ -1,5 +1,7 @@
 //! How the world learns what a run does. The engine itself never prints.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tidegate_runbook::Name;
@@ -15,8 +17,13 @@ pub trait Observer {
     fn progress(&mut self, progress: Progress);
 
     /// Asks the person at the terminal for a confirm, if there is one. `None`: nobody is there.
-    fn ask(&mut self, ask: &Ask) -> Option<Answer>;
+    ///
+    /// A person may take long: the runner gives signs of life while it waits, so the answer must not block the thread.
+    fn ask(&mut self, ask: &Ask) -> Asking;
 }
+
+/// An answer to come.
+pub type Asking = Pin<Box<dyn Future<Output = Option<Answer>>>>;
 
 /// Between events.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use crate::journal::{self, Head, JournalError, Prepared};
 use crate::lease::{self, LeaseError};
 use crate::observer::{Observer, Progress};
 use crate::program::Program;
-use crate::signals::Signals;
+use crate::signals::{Signals, StopHandle};
 use crate::state::RunState;
 use crate::transition;
 use crate::values::Values;
@@ -113,6 +113,12 @@ impl Runner {
     #[must_use]
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// Stops this runner when the process is told to end.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(self.signals.clone())
     }
 
     fn job<'a>(&'a self, step: &'a tidegate_runbook::Step) -> Job<'a> {

@@ -41,6 +41,9 @@ pub enum OpenError {
     /// Another runner holds the lease.
     #[error("another runner holds the lease: {0}")]
     Held(HolderInfo),
+    /// Another runner took the lease in this moment.
+    #[error("another runner took the lease in this moment: {0}")]
+    Raced(String),
     /// The lease could not be asked for.
     #[error("the lease could not be taken: {0}")]
     Lease(String),
@@ -78,7 +81,7 @@ impl From<LeaseError> for OpenError {
     fn from(error: LeaseError) -> Self {
         match error {
             LeaseError::Held(holder) => Self::Held(holder),
-            LeaseError::Raced => Self::Lease("another runner took it in this moment".to_owned()),
+            LeaseError::Raced => Self::Raced("see who with `tidegate status`".to_owned()),
             LeaseError::Store(failure) => Self::Lease(failure.to_string()),
         }
     }

@@ -33,6 +33,17 @@ pub(crate) enum Signal {
     },
 }
 
+/// Stops a runner from within its own process, as `tidegate stop` does from another.
+#[derive(Clone, Debug)]
+pub struct StopHandle(pub(crate) Signals);
+
+impl StopHandle {
+    /// Stops the running step and halts the run. `by` completes the sentence "Stopped by …".
+    pub fn stop(&self, by: &str) {
+        self.0.give(Signal::Stop { by: by.to_owned() });
+    }
+}
+
 /// Most signals kept; more of the same say nothing new.
 const SIGNALS_MAX: usize = 64;
 

@@ -97,7 +97,7 @@ impl Runner {
                     options,
                     epoch: taken.epoch,
                 };
-                match start.run(&home, &history, &observer).await {
+                match Box::pin(start.run(&home, &history, &observer)).await {
                     Ok(started) => started,
                     Err(error) => {
                         lease::release(&home, taken.epoch).await?;
@@ -544,7 +544,8 @@ impl Start<'_> {
 
 fn stop_as_open(stop: Stop) -> OpenError {
     match stop {
-        Stop::LeaseLost(why) | Stop::InDoubt(why) => OpenError::Lease(why),
+        Stop::LeaseLost(why) => OpenError::Raced(why),
+        Stop::InDoubt(why) => OpenError::Lease(why),
         Stop::Drift { message, next } => OpenError::Drift { message, next },
     }
 }

@@ -175,7 +175,11 @@ impl Runner {
             not_actor: confirm.not_actor,
             head: format!("{}:{}", self.head.seq, self.head.hash),
         };
-        let answer = self.observer.borrow_mut().ask(&ask);
+        let asking = self.observer.borrow_mut().ask(&ask);
+        let answer = tokio::select! {
+            answer = asking => answer,
+            () = self.signals.wait() => None,
+        };
         let Some(Answer::Approve { actor }) = answer else { return Ok(None) };
         let by = Person { actor, ..self.by.clone() };
         Ok(refuses(confirm, &by, &self.state.by).is_none().then_some(by))
