@@ -111,10 +111,11 @@ pub async fn dependants(session: &Session, made: &[MadeObject]) -> Result<Vec<St
         .await?;
     let classes: Vec<i64> = class_ids.first().and_then(|row| row.get(0)).unwrap_or_default();
     let objects: Vec<i64> = made.iter().map(|object| i64::from(object.oid)).collect();
+    let subs: Vec<i32> = made.iter().map(|object| object.sub).collect();
     let rows = session
         .query(
             include_str!("catalog/dependants.sql"),
-            &[(&classes, Type::INT8_ARRAY), (&objects, Type::INT8_ARRAY)],
+            &[(&classes, Type::INT8_ARRAY), (&objects, Type::INT8_ARRAY), (&subs, Type::INT4_ARRAY)],
         )
         .await?;
     Ok(rows.iter().map(|row| format!("{} {}", row.get::<_, String>(0), row.get::<_, String>(1))).collect())

@@ -17,16 +17,16 @@ use crate::verdict::Verdict;
 pub(crate) async fn ask(job: Job<'_>) -> Answered {
     match &job.step.action {
         Action::Record(record) => match &record.question {
-            Question::Sql(body) => ask_record(job, body, record.rows).await,
-            Question::Http(request) => ask_http(job, request, &[], &record.values).await,
-            Question::Sh(script) => ask_script(job, script, &[]).await,
+            Question::Sql(body) => Box::pin(ask_record(job, body, record.rows)).await,
+            Question::Http(request) => Box::pin(ask_http(job, request, &[], &record.values)).await,
+            Question::Sh(script) => Box::pin(ask_script(job, script, &[])).await,
         },
         Action::Check(check) => match &check.question {
-            Question::Sql(body) => ask_sql(job, &job.check_question(body, check)).await,
-            Question::Http(request) => ask_http(job, request, &check.expect, &check.values).await,
-            Question::Sh(script) => ask_script(job, script, &check.expect).await,
+            Question::Sql(body) => Box::pin(ask_sql(job, &job.check_question(body, check))).await,
+            Question::Http(request) => Box::pin(ask_http(job, request, &check.expect, &check.values)).await,
+            Question::Sh(script) => Box::pin(ask_script(job, script, &check.expect)).await,
         },
-        Action::Watch(watch) => ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref()).await,
+        Action::Watch(watch) => Box::pin(ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref())).await,
         Action::Backup(_)
         | Action::Restore(_)
         | Action::Migrate(_)
@@ -45,9 +45,9 @@ async fn ask_watch(
     over: Option<&Over>,
 ) -> Answered {
     match question {
-        Question::Sql(body) => ask_sql(job, &job.watch_question(body, expect, over)).await,
-        Question::Http(request) => ask_http(job, request, expect, &[]).await,
-        Question::Sh(script) => ask_script(job, script, expect).await,
+        Question::Sql(body) => Box::pin(ask_sql(job, &job.watch_question(body, expect, over))).await,
+        Question::Http(request) => Box::pin(ask_http(job, request, expect, &[])).await,
+        Question::Sh(script) => Box::pin(ask_script(job, script, expect)).await,
     }
 }
 

@@ -16,59 +16,59 @@ use crate::versions::VersionTable;
 
 /// One attempt at one step.
 #[derive(Clone, Copy)]
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// The plan.
-    pub program: &'a Program,
+    pub(crate) program: &'a Program,
     /// The stores.
-    pub doors: &'a Doors,
+    pub(crate) doors: &'a Doors,
     /// Values kept so far.
-    pub values: &'a Values,
+    pub(crate) values: &'a Values,
     /// Where the run stands.
-    pub state: &'a RunState,
+    pub(crate) state: &'a RunState,
     /// The version table.
-    pub versions: &'a VersionTable,
+    pub(crate) versions: &'a VersionTable,
     /// The lease's epoch.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The step.
-    pub step: &'a Step,
+    pub(crate) step: &'a Step,
     /// 1 for the first.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
 }
 
 impl<'a> Job<'a> {
     /// The same surroundings for another step.
     #[must_use]
-    pub fn for_step(self, step: &'a Step) -> Self {
+    pub(crate) fn for_step(self, step: &'a Step) -> Self {
         Self { step, ..self }
     }
 
     /// The run.
     #[must_use]
-    pub fn run(&self) -> Uuid {
+    pub(crate) fn run(&self) -> Uuid {
         self.state.run
     }
 
     /// `application_name` of every connection that works for this step.
     #[must_use]
-    pub fn application(&self) -> String {
+    pub(crate) fn application(&self) -> String {
         format!("{}{}", lease::application_prefix(self.epoch), self.step.id)
     }
 
     /// The store the step speaks to.
     #[must_use]
-    pub fn store(&self) -> &'a Name {
+    pub(crate) fn store(&self) -> &'a Name {
         self.step.store.as_ref().unwrap_or_else(|| self.doors.home())
     }
 
     /// Bounds one statement of the step.
     #[must_use]
-    pub fn statement_timeout(&self) -> Duration {
+    pub(crate) fn statement_timeout(&self) -> Duration {
         self.step.timeout.unwrap_or(self.program.runbook.limits.statement_timeout)
     }
 
     /// A SQL question of this step, judged by `expect`.
     #[must_use]
-    pub fn question(&self, body: &'a SqlBody, expect: &'a [Expectation]) -> SqlQuestion<'a> {
+    pub(crate) fn question(&self, body: &'a SqlBody, expect: &'a [Expectation]) -> SqlQuestion<'a> {
         SqlQuestion {
             body,
             expect,
@@ -87,7 +87,7 @@ impl<'a> Job<'a> {
 
     /// A check's SQL question.
     #[must_use]
-    pub fn check_question(&self, body: &'a SqlBody, check: &'a tidegate_runbook::Check) -> SqlQuestion<'a> {
+    pub(crate) fn check_question(&self, body: &'a SqlBody, check: &'a tidegate_runbook::Check) -> SqlQuestion<'a> {
         SqlQuestion {
             attempt: check.attempt,
             each: check.each,
@@ -98,7 +98,7 @@ impl<'a> Job<'a> {
 
     /// A watch's SQL question.
     #[must_use]
-    pub fn watch_question(
+    pub(crate) fn watch_question(
         &self,
         body: &'a SqlBody,
         expect: &'a [Expectation],
@@ -109,7 +109,7 @@ impl<'a> Job<'a> {
 
     /// How a transaction of this step is run.
     #[must_use]
-    pub fn tx_options(&self) -> TxOptions {
+    pub(crate) fn tx_options(&self) -> TxOptions {
         let limits = &self.program.runbook.limits;
         TxOptions {
             lock_timeout: Some(limits.lock_timeout),

@@ -1,8 +1,8 @@
 //! Questions that records, checks, watches and commands ask, and their answers.
 
-pub mod http;
-pub mod script;
-pub mod sql;
+pub(crate) mod http;
+pub(crate) mod script;
+pub(crate) mod sql;
 
 use tidegate_store::postgres::Failure;
 
@@ -11,18 +11,18 @@ use crate::verdict::Verdict;
 
 /// An answer with its verdict.
 #[derive(Clone, Debug)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// Whether it holds.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What came back.
-    pub reply: Reply,
+    pub(crate) reply: Reply,
     /// The SQLSTATE of the error, if a server said one.
-    pub sqlstate: Option<String>,
+    pub(crate) sqlstate: Option<String>,
 }
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Nothing that could be kept.
     None,
     /// Rows.
@@ -34,19 +34,19 @@ pub enum Reply {
 impl Answered {
     /// Does not hold.
     #[must_use]
-    pub fn failed(found: String) -> Self {
+    pub(crate) fn failed(found: String) -> Self {
         Self { verdict: Verdict::Fail(found), reply: Reply::None, sqlstate: None }
     }
 
     /// Could not be told.
     #[must_use]
-    pub fn unknown_text(why: String) -> Self {
+    pub(crate) fn unknown_text(why: String) -> Self {
         Self { verdict: Verdict::Unknown(why), reply: Reply::None, sqlstate: None }
     }
 
     /// Could not be told, because of what the server said.
     #[must_use]
-    pub fn unknown(why: String, failure: &Failure) -> Self {
+    pub(crate) fn unknown(why: String, failure: &Failure) -> Self {
         Self {
             verdict: Verdict::Unknown(why),
             reply: Reply::None,
@@ -56,7 +56,7 @@ impl Answered {
 
     /// Unknown if the failure says nothing about the data, else fail.
     #[must_use]
-    pub fn of_failure(found: String, failure: &Failure) -> Self {
+    pub(crate) fn of_failure(found: String, failure: &Failure) -> Self {
         if failure.is_unknown_verdict() {
             Self::unknown(found, failure)
         } else {

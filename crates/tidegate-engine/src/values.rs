@@ -341,15 +341,7 @@ mod tests {
         SqlStatement {
             pieces,
             span: Span { path: SourcePath("x.md".into()), range: 100..200 },
-            effect: Effect {
-                command: "SELECT".into(),
-                destroys: vec![],
-                opaque: false,
-                outside_transaction: None,
-                transaction_control: false,
-                reads_only: true,
-                session_state: None,
-            },
+            effect: Effect::default(),
         }
     }
 

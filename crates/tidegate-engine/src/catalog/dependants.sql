@@ -1,9 +1,12 @@
 -- Objects that hang on the given ones and are neither among them nor parts of them.
-WITH RECURSIVE given AS (
-    SELECT o.class::oid AS classid, o.object::oid AS objid FROM unnest($1::int8[], $2::int8[]) AS o (class, object)
+WITH given AS (
+    SELECT o.class::oid AS classid, o.object::oid AS objid, o.sub
+    FROM unnest($1::int8[], $2::int8[], $3::int4[]) AS o (class, object, sub)
 ), hanging AS (
     SELECT d.classid, d.objid, d.refclassid, d.refobjid, d.deptype
     FROM pg_catalog.pg_depend d JOIN given g ON g.classid = d.refclassid AND g.objid = d.refobjid
+        -- Of a table all that hangs on it, of a column only what hangs on that column.
+        AND (g.sub = 0 OR g.sub = d.refobjsubid)
 ), owners AS (
     -- A rule belongs to its view, a default to its table, a row type to its relation, an index or a TOAST table to its table.
     SELECT h.classid, h.objid, h.deptype,
@@ -24,7 +27,7 @@ WITH RECURSIVE given AS (
 SELECT DISTINCT i.type AS kind, i.identity
 FROM owners o, LATERAL pg_catalog.pg_identify_object(o.ownerclass, o.ownerid, 0) AS i
 WHERE o.deptype NOT IN ('i', 'P', 'S')
-  AND NOT EXISTS (SELECT 1 FROM given g WHERE g.classid = o.ownerclass AND g.objid = o.ownerid)
+  AND NOT EXISTS (SELECT 1 FROM given g WHERE g.classid = o.ownerclass AND g.objid = o.ownerid AND g.sub = 0)
   AND i.identity IS NOT NULL AND i.type <> 'default acl'
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE o.ownerclass = 'pg_class'::regclass AND c.oid = o.ownerid AND c.relkind = 't')
 ORDER BY 1, 2

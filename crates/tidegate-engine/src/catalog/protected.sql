@@ -18,7 +18,7 @@ SELECT c.oid, n.nspname || '.' || c.relname AS identity,
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
         (SELECT string_agg(k.conname || pg_catalog.pg_get_constraintdef(k.oid), E'\x03' ORDER BY k.conname)
          FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
-        (SELECT string_agg(pg_catalog.pg_get_triggerdef(t.oid) || t.tgenabled, E'\x03' ORDER BY t.tgname)
+        (SELECT string_agg(pg_catalog.pg_get_triggerdef(t.oid) || t.tgenabled::text, E'\x03' ORDER BY t.tgname)
          FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname NOT LIKE 'tidegate\_seal%'),
         (SELECT string_agg(concat_ws(E'\x02', p.polname, p.polcmd, p.polpermissive, p.polroles::text,
             pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)), E'\x03' ORDER BY p.polname)

@@ -11,25 +11,25 @@ use crate::values::{Value, ValueMissing, Values};
 use crate::verdict::Verdict;
 
 /// A request with all that it needs.
-pub struct HttpQuestion<'a> {
+pub(crate) struct HttpQuestion<'a> {
     /// The store's address.
-    pub base: &'a str,
+    pub(crate) base: &'a str,
     /// What the page says.
-    pub request: &'a HttpRequest,
+    pub(crate) request: &'a HttpRequest,
     /// How the answer is judged; empty means 2xx.
-    pub expect: &'a [Expectation],
+    pub(crate) expect: &'a [Expectation],
     /// What is kept of the body.
-    pub keep: &'a [KeptValue],
+    pub(crate) keep: &'a [KeptValue],
     /// Headers that the engine adds, such as `Idempotency-Key`.
-    pub extra_headers: Vec<(String, String)>,
+    pub(crate) extra_headers: Vec<(String, String)>,
     /// Bounds the whole request.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Values to be put in.
-    pub values: &'a Values,
+    pub(crate) values: &'a Values,
 }
 
 /// Sends the request and judges the answer. No answer is unknown.
-pub async fn ask(client: &Client, question: &HttpQuestion<'_>) -> Answered {
+pub(crate) async fn ask(client: &Client, question: &HttpQuestion<'_>) -> Answered {
     let request = match build(question) {
         Ok(request) => request,
         Err(missing) => return Answered::unknown_text(missing.to_string()),
@@ -175,7 +175,7 @@ fn order_numbers(a: &str, b: &str) -> Option<std::cmp::Ordering> {
 
 /// RFC 3986: everything but unreserved characters is percent-encoded.
 #[must_use]
-pub fn encode_in_url(text: &str) -> String {
+pub(crate) fn encode_in_url(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {

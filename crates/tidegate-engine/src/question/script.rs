@@ -10,10 +10,10 @@ use crate::values::{Value, Values};
 use crate::verdict::Verdict;
 
 /// Most bytes kept of what a script prints, each of stdout and stderr.
-pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Runs the script and judges its exit code. A script that did not end in time is unknown.
-pub async fn ask(
+pub(crate) async fn ask(
     script: &Script,
     expect: &[Expectation],
     path: &str,

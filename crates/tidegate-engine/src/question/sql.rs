@@ -16,35 +16,35 @@ const ATTEMPT_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A SQL question with all that it needs.
 #[derive(Clone, Copy)]
-pub struct SqlQuestion<'a> {
+pub(crate) struct SqlQuestion<'a> {
     /// Setup statements, then the judged one.
-    pub body: &'a SqlBody,
+    pub(crate) body: &'a SqlBody,
     /// How the last answer is judged; empty for a record.
-    pub expect: &'a [Expectation],
+    pub(crate) expect: &'a [Expectation],
     /// Lifts READ ONLY.
-    pub attempt: bool,
+    pub(crate) attempt: bool,
     /// Every statement after the setup is judged by itself.
-    pub each: Option<EachAfter>,
+    pub(crate) each: Option<EachAfter>,
     /// How much was looked at.
-    pub over: Option<&'a Over>,
+    pub(crate) over: Option<&'a Over>,
     /// Taken for the transaction only.
-    pub role: Option<&'a str>,
+    pub(crate) role: Option<&'a str>,
     /// Every statement's one row is kept, not the last statement's rows.
-    pub keep_all: bool,
+    pub(crate) keep_all: bool,
     /// Whether types of columns can be asked for (not through a pooler).
-    pub types: bool,
+    pub(crate) types: bool,
     /// Bounds each statement.
-    pub statement_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
     /// Bounds each wait for a lock.
-    pub lock_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
     /// Values to be put in.
-    pub values: &'a Values,
+    pub(crate) values: &'a Values,
     /// For places in messages.
-    pub places: &'a Places,
+    pub(crate) places: &'a Places,
 }
 
 /// Asks on a connection of its own: one snapshot, rolled back whatever happens.
-pub async fn ask_alone(session: &Session, question: &SqlQuestion<'_>) -> Answered {
+pub(crate) async fn ask_alone(session: &Session, question: &SqlQuestion<'_>) -> Answered {
     let mode = if question.attempt { "READ WRITE" } else { "READ ONLY" };
     let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ {mode}; {}", question.bounds());
     if let Err(failure) = session.run(&begin).await {
@@ -62,7 +62,7 @@ pub async fn ask_alone(session: &Session, question: &SqlQuestion<'_>) -> Answere
 }
 
 /// Asks on a snapshot that another transaction exported.
-pub async fn ask_at_snapshot(session: &Session, snapshot: &str, question: &SqlQuestion<'_>) -> Answered {
+pub(crate) async fn ask_at_snapshot(session: &Session, snapshot: &str, question: &SqlQuestion<'_>) -> Answered {
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {}",
         tidegate_store::postgres::quote_literal(snapshot),
@@ -82,7 +82,7 @@ pub async fn ask_at_snapshot(session: &Session, snapshot: &str, question: &SqlQu
 ///
 /// # Errors
 /// [`Failure`] if the savepoint itself could not be made or left: the gate must not go on.
-pub async fn ask_in_gate(session: &Session, question: &SqlQuestion<'_>) -> Result<Answered, Failure> {
+pub(crate) async fn ask_in_gate(session: &Session, question: &SqlQuestion<'_>) -> Result<Answered, Failure> {
     let read_only = if question.attempt { "" } else { "SET LOCAL transaction_read_only = on;" };
     let begin = format!("SAVEPOINT tidegate_check; {read_only} {}", question.bounds());
     session.run(&begin).await?;
@@ -345,7 +345,7 @@ async fn render(
 ///
 /// # Errors
 /// [`Failure`] if the server refused or did not answer.
-pub async fn set(session: &Session, rendered: &RenderedSql) -> Result<(), Failure> {
+pub(crate) async fn set(session: &Session, rendered: &RenderedSql) -> Result<(), Failure> {
     for (name, value) in &rendered.settings {
         session.query("SELECT set_config($1, $2, true)", &[(name, Type::TEXT), (value, Type::TEXT)]).await?;
     }
@@ -405,7 +405,7 @@ fn first_row(relation: &Relation) -> String {
 
 /// What the server said, with SQLSTATE and place in the page.
 #[must_use]
-pub fn describe(failure: &Failure, rendered: Option<&RenderedSql>, places: &Places) -> String {
+pub(crate) fn describe(failure: &Failure, rendered: Option<&RenderedSql>, places: &Places) -> String {
     let code = failure.sqlstate().map_or(String::new(), |code| format!(" (SQLSTATE {code})"));
     let place = rendered
         .zip(failure.position())

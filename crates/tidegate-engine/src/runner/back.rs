@@ -91,7 +91,7 @@ impl Runner {
 
     /// Goes back as planned. The caller has shown the loss and had its figures repeated.
     pub async fn go_back(&mut self, plan: BackPlan) -> Ending {
-        match self.follow_back(plan).await {
+        match Box::pin(self.follow_back(plan)).await {
             Ok(ending) => ending,
             Err(stop) => self.stopped(stop),
         }
@@ -122,8 +122,8 @@ impl Runner {
             }
             let Some(step) = program.step(id) else { continue };
             let flow = match &plan.back {
-                Back::Undo { .. } => self.undo(step, &plan.loss).await?,
-                Back::Way { .. } => self.do_step(step).await?,
+                Back::Undo { .. } => Box::pin(self.undo(step, &plan.loss)).await?,
+                Back::Way { .. } => Box::pin(self.do_step(step)).await?,
             };
             if let Flow::End(ending) = flow {
                 return Ok(ending);

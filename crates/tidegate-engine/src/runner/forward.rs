@@ -19,7 +19,7 @@ pub(crate) enum Flow {
 impl Runner {
     /// Goes forward until all stages are complete or something does not hold.
     pub async fn forward(&mut self) -> Ending {
-        match self.go_forward().await {
+        match Box::pin(self.go_forward()).await {
             Ok(ending) => ending,
             Err(stop) => self.stopped(stop),
         }
@@ -27,7 +27,7 @@ impl Runner {
 
     /// Runs a manual stage, beside the run's position.
     pub async fn manual_stage(&mut self, stage: &Name) -> Ending {
-        match self.run_manual(stage).await {
+        match Box::pin(self.run_manual(stage)).await {
             Ok(ending) => ending,
             Err(stop) => self.stopped(stop),
         }
@@ -74,11 +74,11 @@ impl Runner {
                     if let Some(ending) = self.open_watches(&id).await? {
                         return Ok(ending);
                     }
-                    let flow = self.do_step(step).await?;
+                    let flow = Box::pin(self.do_step(step)).await?;
                     self.close_watches().await?;
                     flow
                 }
-                Work::Hold(stage) => self.hold(&stage).await?,
+                Work::Hold(stage) => Box::pin(self.hold(&stage)).await?,
             };
             if let Flow::End(ending) = flow {
                 return Ok(ending);
@@ -95,7 +95,7 @@ impl Runner {
             if let Some(ending) = self.between_steps().await? {
                 return Ok(ending);
             }
-            if let Flow::End(ending) = self.do_step(step).await? {
+            if let Flow::End(ending) = Box::pin(self.do_step(step)).await? {
                 return Ok(ending);
             }
         }

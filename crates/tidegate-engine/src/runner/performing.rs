@@ -49,13 +49,13 @@ impl Runner {
             return self.halt_on(&step.id, error).await.map(Flow::End);
         }
         match &step.action {
-            Action::Record(_) | Action::Check(_) => self.do_question(step).await,
-            Action::Watch(_) => self.do_watch(step).await,
-            Action::Confirm(confirm) => self.do_confirm(step, confirm).await,
-            Action::Migrate(migrate) if !gated => self.do_outside_transaction(step, migrate).await,
-            Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) => self.do_gated(step).await,
-            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => self.do_outside(step).await,
-            Action::Restore(restore) => self.do_restore(step, restore).await,
+            Action::Record(_) | Action::Check(_) => Box::pin(self.do_question(step)).await,
+            Action::Watch(_) => Box::pin(self.do_watch(step)).await,
+            Action::Confirm(confirm) => Box::pin(self.do_confirm(step, confirm)).await,
+            Action::Migrate(migrate) if !gated => Box::pin(self.do_outside_transaction(step, migrate)).await,
+            Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) => Box::pin(self.do_gated(step)).await,
+            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => Box::pin(self.do_outside(step)).await,
+            Action::Restore(restore) => Box::pin(self.do_restore(step, restore)).await,
         }
     }
 
@@ -306,9 +306,9 @@ impl Runner {
         cancel: Option<CancelHandle>,
         work: impl Future<Output = T>,
     ) -> Result<T, Signal> {
-        let mut work = std::pin::pin!(work);
+        let mut work = Box::pin(work);
         let tell = self.tell_blockers(step);
-        let mut tell = std::pin::pin!(tell);
+        let mut tell = Box::pin(tell);
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),

@@ -17,10 +17,14 @@ use crate::verb::seal;
 mod contents;
 mod dump;
 pub(crate) mod dump_file;
+#[cfg(test)]
+pub(crate) mod ground;
 mod precheck;
 mod rehearsal;
 mod scratch;
 pub(crate) mod snapshot;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tools;
 
 use dump::{Dumped, TableName};

@@ -1,0 +1,101 @@
+//! Ways back by undo: order, losses, dependants.
+
+use tidegate_engine::ending::Ending;
+use tidegate_engine::event::Back;
+use tidegate_engine::runner::Purpose;
+use tidegate_engine::state::Phase;
+
+use crate::stage_hand::{Stage, done, halted, name, on_stage, page};
+
+const PAGE: &str = "
+## One
+
+```sql
+-- @migrate m1
+-- @version 1
+CREATE TABLE a (id int PRIMARY KEY, created_at timestamptz DEFAULT now());
+INSERT INTO a VALUES (1)
+-- @undo
+DROP TABLE a CASCADE
+```
+
+## Two
+
+```sql
+-- @migrate m2
+-- @version 2
+CREATE TABLE b (id int PRIMARY KEY);
+ALTER TABLE a ADD COLUMN note text
+-- @undo
+DROP TABLE b CASCADE;
+ALTER TABLE a DROP COLUMN note
+```
+";
+
+fn text() -> String {
+    page(PAGE)
+}
+
+#[test]
+fn everything_is_taken_back_and_can_go_forward_again() {
+    on_stage(async {
+        let stage = Stage::new("back").await;
+        done(&stage.run(&text()).await);
+        let ending = stage.back(&text(), Back::Undo { to: None }).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        assert_eq!(stage.state().await.phase, Phase::RolledBack {});
+        let left = "SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')";
+        assert_eq!(stage.database.value::<i64>(left).await, 0);
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tidegate_version").await, 0);
+        done(&stage.run(&text()).await);
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tidegate_version").await, 2);
+    });
+}
+
+#[test]
+fn a_partial_way_back_halts_at_the_stage_and_goes_forward_from_there() {
+    on_stage(async {
+        let stage = Stage::new("partial").await;
+        done(&stage.run(&text()).await);
+        let ending = stage.back(&text(), Back::Undo { to: Some(name("one")) }).await;
+        assert!(halted(&ending).contains("after stage one"), "{ending:?}");
+        assert!(stage.database.value::<bool>("SELECT to_regclass('b') IS NULL").await);
+        assert!(stage.database.value::<bool>("SELECT to_regclass('a') IS NOT NULL").await);
+        done(&stage.run(&text()).await);
+        assert!(stage.database.value::<bool>("SELECT to_regclass('b') IS NOT NULL").await);
+    });
+}
+
+#[test]
+fn rows_of_others_are_counted_exactly_and_must_be_accepted() {
+    on_stage(async {
+        let stage = Stage::new("loss").await;
+        done(&stage.run(&text()).await);
+        stage.database.execute("INSERT INTO a VALUES (2, '2026-01-02Z'), (3, '2026-01-01Z'); INSERT INTO b VALUES (1)").await;
+        stage.database.execute("UPDATE a SET note = 'mine' WHERE id = 1").await;
+        let mut runner = stage.open(&text(), Purpose::Back).await.unwrap();
+        let plan = runner.plan_back(Back::Undo { to: None }).await.unwrap();
+        // Row 1 was the step's own and was updated by another since: it counts, too.
+        assert_eq!(plan.figures(), "public.a.note=1,public.a=3,public.b=1");
+        let newest = plan.loss.iter().find(|line| line.table == "public.a").unwrap();
+        assert!(newest.newest.is_some());
+        // A row that comes between the statement and the undo changes the figures.
+        stage.database.execute("INSERT INTO b VALUES (2)").await;
+        let ending = runner.go_back(plan).await;
+        assert!(halted(&ending).contains("what would be lost has changed"), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM b").await, 2);
+        runner.close().await;
+    });
+}
+
+#[test]
+fn a_dependant_of_others_refuses_the_undo_even_under_cascade() {
+    on_stage(async {
+        let stage = Stage::new("dependant").await;
+        done(&stage.run(&text()).await);
+        stage.database.execute("CREATE VIEW theirs AS SELECT id FROM b").await;
+        let ending = stage.back(&text(), Back::Undo { to: None }).await;
+        assert!(halted(&ending).contains("view public.theirs"), "{ending:?}");
+        assert!(stage.database.value::<bool>("SELECT to_regclass('theirs') IS NOT NULL").await);
+    });
+}
