@@ -9,6 +9,7 @@ mod action_sql;
 mod action_toml;
 mod assemble;
 mod block;
+mod block_lines;
 mod diagnostic;
 mod digest;
 mod draft;

@@ -101,7 +101,12 @@ fn report_characters(path: &SourcePath, text: &str, diagnostics: &mut Vec<Diagno
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 ("hidden-character", "a character that reorders the text on the screen")
             }
-            '\u{200b}' | '\u{2060}' | '\u{feff}' => ("hidden-character", "a character without width"),
+            '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {
+                ("hidden-character", "a character without width")
+            }
+            '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                ("hidden-character", "a line break that only some programs see")
+            }
             _ => continue,
         };
         listed += 1;

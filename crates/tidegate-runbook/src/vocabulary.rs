@@ -238,7 +238,7 @@ pub(crate) const UNDO: &str = "undo";
 /// The mark that divides the setup of a check with `@each` from what is judged.
 pub(crate) const SETUP: &str = "setup";
 
-/// Words that a later version gives a meaning, with what is meant instead for now.
+/// Words that belong to later versions of the language. The first five begin blocks.
 const LATER: [&str; 9] =
     ["compare", "backfill", "flags", "rekey", "for_each", "against", "key", "mode", "source"];
 
