@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+// Depended on for the specification that its package holds; its code is not used.
+use markdown_it as _;
+
 use crate::scenario::alone;
 use tidegate_runbook::parse;
 
