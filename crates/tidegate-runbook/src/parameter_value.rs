@@ -182,8 +182,8 @@ mod tests {
     use crate::names::Name;
     use crate::source::{SourcePath, Span};
 
-    fn read(kind: ParameterType, text: &str) -> Result<String, NotAValue> {
-        let parameter = Parameter {
+    fn parameter(kind: ParameterType) -> Parameter {
+        Parameter {
             name: Name::parse("a").expect("a name"),
             kind,
             secret: false,
@@ -191,8 +191,31 @@ mod tests {
             default: None,
             allowed: Vec::new(),
             span: Span { path: SourcePath("a.md".into()), range: 0..0 },
-        };
-        parse_parameter_value(&parameter, text)
+        }
+    }
+
+    fn read(kind: ParameterType, text: &str) -> Result<String, NotAValue> {
+        parse_parameter_value(&parameter(kind), text)
+    }
+
+    #[test]
+    fn only_allowed_values_are_taken_in_any_of_their_forms() {
+        let parameter =
+            Parameter { allowed: vec!["0.05".into(), "1".into()], ..parameter(ParameterType::Ratio) };
+        assert_eq!(parse_parameter_value(&parameter, "5%"), Ok("0.05".to_owned()));
+        let refused = parse_parameter_value(&parameter, "6%").expect_err("not allowed");
+        assert_eq!(refused.to_string(), "\"6%\" is not allowed: write one of 0.05, 1");
+    }
+
+    #[test]
+    fn a_secret_is_never_part_of_the_error() {
+        for kind in ALL_TYPES {
+            let secret = Parameter { secret: true, allowed: vec!["other".into()], ..parameter(kind) };
+            let error = parse_parameter_value(&secret, "hunter2\0").expect_err("refused").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+            let error = parse_parameter_value(&secret, "hunter2").expect_err("refused").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

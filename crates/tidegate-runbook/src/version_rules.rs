@@ -1,4 +1,6 @@
-//! Versions rise in document order, without gaps.
+//! Versions rise in document order, without gaps; names under which the version table keeps migrations differ.
+
+use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::draft::Drafts;
@@ -43,6 +45,7 @@ pub(crate) fn check(
             carried.push(Carried { text, number, span, manual_stage: stage.stage.manual });
         }
     }
+    report_equal_names(page, drafts, diagnostics);
     let manual: Vec<u64> = front.versions.manual.iter().filter_map(|text| text.parse().ok()).collect();
     for version in &carried {
         if manual.contains(&version.number) && !version.manual_stage {
@@ -67,6 +70,29 @@ pub(crate) fn check(
         is_first = false;
         if before.is_none_or(|(_, number, _)| version.number > number) {
             before = Some((version.text, version.number, Some(&version.span)));
+        }
+    }
+}
+
+/// Two migrations that the version table would keep under one name.
+fn report_equal_names(page: &SourceText<'_>, drafts: &Drafts, diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for draft in drafts.stages.iter().flat_map(|stage| &stage.steps) {
+        let Some(Action::Migrate(migrate)) = draft.step.as_ref().map(|step| &step.action) else { continue };
+        let span = page.span(draft.head.clone());
+        match seen.get(migrate.name.as_str()) {
+            None => {
+                seen.insert(&migrate.name, span);
+            }
+            Some(first) => diagnostics.push(
+                Diagnostic::error(
+                    "migration-twice",
+                    span,
+                    format!("the version table would keep this migration as `{}`, too", migrate.name),
+                    "give the files different base names, or remove one of the steps",
+                )
+                .with_related(first.clone(), "the first"),
+            ),
         }
     }
 }
