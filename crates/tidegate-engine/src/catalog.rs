@@ -75,6 +75,22 @@ pub async fn gone_since(session: &Session, before: &Inventory) -> Result<Vec<(u3
         .collect())
 }
 
+/// What `before` has and `after` has not, by name: asked while it exists.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn lost(
+    session: &Session,
+    before: &Inventory,
+    after: &Inventory,
+) -> Result<Vec<MadeObject>, Failure> {
+    let keys = after.added(before);
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    identify(session, &keys).await
+}
+
 async fn identify(session: &Session, keys: &[(i64, i64, i32)]) -> Result<Vec<MadeObject>, Failure> {
     let relation_class = session.query("SELECT 'pg_class'::regclass::oid::int8", &[]).await?;
     let relation_class: i64 = relation_class.first().map_or(0, |row| row.get(0));

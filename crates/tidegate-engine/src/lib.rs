@@ -13,6 +13,7 @@ pub mod advice;
 pub mod bundle;
 pub mod catalog;
 pub mod crash;
+pub mod decide;
 pub mod digest;
 pub mod doors;
 pub mod ending;

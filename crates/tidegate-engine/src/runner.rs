@@ -1,7 +1,9 @@
 //! One runner: it holds the lease, knows where the run stands, and is the only writer of the journal.
 
+mod adopting;
 mod back;
 mod checking;
+mod deciding;
 mod forward;
 mod halting;
 mod heartbeat;
@@ -153,6 +155,16 @@ impl Runner {
         events: Vec<Event>,
         evidence: &[Evidence],
     ) -> Result<(), Stop> {
+        self.commit_keeping(events, evidence, None).await
+    }
+
+    /// Journals events, with rows and the texts of a page to be kept beside them.
+    pub(crate) async fn commit_keeping(
+        &mut self,
+        events: Vec<Event>,
+        evidence: &[Evidence],
+        plan: Option<(Digest, &str)>,
+    ) -> Result<(), Stop> {
         let mut tries = 0;
         loop {
             let before = self.head;
@@ -162,6 +174,9 @@ impl Runner {
             let written = run_tx(&self.home, "journal", &options, async |session: &Session| {
                 lease::fence(session, epoch).await?.ok_or(StepError::Fenced)?;
                 keep(session, evidence).await?;
+                if let Some((digest, text)) = plan {
+                    crate::plan_store::store(session, digest, text).await?;
+                }
                 prepared.write(session).await?;
                 Ok::<_, StepError>(())
             })
