@@ -44,11 +44,14 @@ pub use opening::{Opened, Purpose, changed_steps};
 use heartbeat::{Heartbeat, Inbox};
 use watching::OpenWatch;
 
-/// How often a lost connection is made again before the run is given up as in doubt.
-const RECONNECT_ATTEMPTS: u32 = 12;
+/// A lost connection is made again for so many leases before the run is given up as in doubt.
+const RECONNECT_LEASES: u32 = 2;
 
-/// The wait before the n-th attempt grows by this much.
-const RECONNECT_STEP: std::time::Duration = std::time::Duration::from_millis(250);
+/// The wait before the n-th attempt grows by this much, up to [`RECONNECT_WAIT_MAX`].
+const RECONNECT_STEP: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The longest wait between two attempts.
+const RECONNECT_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// One runner of one run.
 pub struct Runner {
@@ -239,8 +242,11 @@ impl Runner {
         self.progress(Progress::Reconnecting { why: why.to_owned() });
         let lasts = self.program.runbook.limits.lease;
         let mut last = why.to_owned();
-        for attempt in 0..RECONNECT_ATTEMPTS {
-            tokio::time::sleep(RECONNECT_STEP * attempt).await;
+        let begun = std::time::Instant::now();
+        let mut attempt = 0_u32;
+        while attempt == 0 || begun.elapsed() < lasts * RECONNECT_LEASES {
+            tokio::time::sleep((RECONNECT_STEP * attempt).min(RECONNECT_WAIT_MAX)).await;
+            attempt += 1;
             let session = match self.doors.connect_home("tidegate/recover").await {
                 Ok(session) => session,
                 Err(error) => {

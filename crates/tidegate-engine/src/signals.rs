@@ -51,6 +51,8 @@ const SIGNALS_MAX: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
     queue: Rc<RefCell<VecDeque<Signal>>>,
+    /// Those that no running step makes way for.
+    notes: Rc<RefCell<VecDeque<Signal>>>,
     given: Rc<Notify>,
 }
 
@@ -63,6 +65,19 @@ impl Signals {
         }
         self.given.notify_waiters();
         self.given.notify_one();
+    }
+
+    /// Gives a signal that is followed between steps only.
+    pub(crate) fn note(&self, signal: Signal) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&signal) && notes.len() < SIGNALS_MAX {
+            notes.push_back(signal);
+        }
+    }
+
+    /// Takes the oldest signal that was only noted.
+    pub(crate) fn take_note(&self) -> Option<Signal> {
+        self.notes.borrow_mut().pop_front()
     }
 
     /// Takes the oldest signal, a lost lease before all others.

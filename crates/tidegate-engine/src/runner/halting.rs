@@ -22,13 +22,20 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const HOOK_OUTPUT_BYTES_MAX: usize = 4096;
 
 impl Runner {
-    /// Halts because a step did not come to pass. `had_intent`: its start was journaled.
+    /// Halts because a step did not come to pass.
     pub(crate) async fn halt_on(&mut self, step: &Name, error: StepError) -> Result<Ending, Stop> {
         if matches!(error, StepError::Fenced) {
             return Err(Stop::LeaseLost(error.to_string()));
         }
         if let StepError::Journal(error) = error {
             return Err(error.into());
+        }
+        // A cancelled statement says that it was cancelled; why it was, the signal says.
+        if error.server().is_some()
+            && let Some(signal) = self.signals.take()
+            && let Some(ending) = Box::pin(self.follow_signal(Some(step), signal)).await?
+        {
+            return Ok(ending);
         }
         if !self.connected() {
             self.recover("the connection was lost").await?;

@@ -54,7 +54,9 @@ impl Runner {
             Action::Confirm(confirm) => Box::pin(self.do_confirm(step, confirm)).await,
             Action::Migrate(migrate) if !gated => Box::pin(self.do_outside_transaction(step, migrate)).await,
             Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) => Box::pin(self.do_gated(step)).await,
-            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => Box::pin(self.do_outside(step)).await,
+            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => {
+                Box::pin(self.do_outside(step)).await
+            }
             Action::Restore(restore) => Box::pin(self.do_restore(step, restore)).await,
         }
     }
@@ -352,8 +354,12 @@ impl Runner {
         }
     }
 
+    /// A step that made way for a signal: it is done again if the run goes on.
     pub(crate) async fn interrupted(&mut self, step: &Step, signal: Signal) -> Result<Flow, Stop> {
-        self.halt_on_signal(Some(&step.id), signal).await.map(Flow::End)
+        match Box::pin(self.follow_signal(Some(&step.id), signal)).await? {
+            Some(ending) => Ok(Flow::End(ending)),
+            None => Ok(Flow::Next),
+        }
     }
 }
 

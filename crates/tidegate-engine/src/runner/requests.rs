@@ -21,8 +21,8 @@ impl Runner {
     pub(crate) async fn between_steps(&mut self) -> Result<Option<Ending>, Stop> {
         let mut paused = false;
         loop {
-            while let Some(signal) = self.signals.take() {
-                if let Some(ending) = self.follow_signal(signal).await? {
+            while let Some(signal) = self.signals.take().or_else(|| self.signals.take_note()) {
+                if let Some(ending) = self.follow_signal(None, signal).await? {
                     return Ok(Some(ending));
                 }
             }
@@ -49,7 +49,12 @@ impl Runner {
         }
     }
 
-    async fn follow_signal(&mut self, signal: Signal) -> Result<Option<Ending>, Stop> {
+    /// Halts, goes back, or only takes note, as the signal asks; `None`: the run goes on.
+    pub(crate) async fn follow_signal(
+        &mut self,
+        step: Option<&Name>,
+        signal: Signal,
+    ) -> Result<Option<Ending>, Stop> {
         if let Signal::Tripped { watch, message } = &signal
             && self.on_trip(watch) == tidegate_runbook::OnTrip::Notify
         {
@@ -65,10 +70,10 @@ impl Runner {
             && self.on_trip(watch) == tidegate_runbook::OnTrip::Rollback
         {
             let watch = watch.clone();
-            let halted = self.halt_on_signal(None, signal).await?;
+            let halted = self.halt_on_signal(step, signal).await?;
             return Box::pin(self.back_before(&watch, halted)).await.map(Some);
         }
-        self.halt_on_signal(None, signal).await.map(Some)
+        self.halt_on_signal(step, signal).await.map(Some)
     }
 
     async fn follow(&mut self, request: &Request) -> Result<Followed, Stop> {

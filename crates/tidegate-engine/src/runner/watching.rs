@@ -85,10 +85,12 @@ impl Lookout {
                 Verdict::Fail(found) => {
                     fails += 1;
                     if fails >= watch.trips_after {
-                        signals.give(Signal::Tripped { watch: self.step.clone(), message: found });
+                        let tripped = Signal::Tripped { watch: self.step.clone(), message: found };
                         if watch.on_trip != tidegate_runbook::OnTrip::Notify {
+                            signals.give(tripped);
                             return;
                         }
+                        signals.note(tripped);
                         fails = 0;
                     }
                 }
@@ -151,7 +153,7 @@ impl Runner {
             Some(Signal::Tripped { watch: name, message })
                 if watch.on_trip == tidegate_runbook::OnTrip::Notify =>
             {
-                self.signals.give(Signal::Tripped { watch: name, message });
+                self.signals.note(Signal::Tripped { watch: name, message });
             }
             Some(signal) => return self.halt_on_signal(None, signal).await.map(Some),
             None => {}

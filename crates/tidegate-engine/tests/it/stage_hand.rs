@@ -71,7 +71,8 @@ pub(crate) fn program(text: &str) -> Rc<Program> {
         files: BTreeMap::new(),
     };
     let parsed = parse(&sources);
-    let runbook = parsed.runbook.unwrap_or_else(|| panic!("the page has findings: {:#?}", parsed.diagnostics));
+    let runbook =
+        parsed.runbook.unwrap_or_else(|| panic!("the page has findings: {:#?}", parsed.diagnostics));
     Rc::new(Program::new(runbook, sources))
 }
 

@@ -71,7 +71,10 @@ fn rows_of_others_are_counted_exactly_and_must_be_accepted() {
     on_stage(async {
         let stage = Stage::new("loss").await;
         done(&stage.run(&text()).await);
-        stage.database.execute("INSERT INTO a VALUES (2, '2026-01-02Z'), (3, '2026-01-01Z'); INSERT INTO b VALUES (1)").await;
+        stage
+            .database
+            .execute("INSERT INTO a VALUES (2, '2026-01-02Z'), (3, '2026-01-01Z'); INSERT INTO b VALUES (1)")
+            .await;
         stage.database.execute("UPDATE a SET note = 'mine' WHERE id = 1").await;
         let mut runner = stage.open(&text(), Purpose::Back).await.unwrap();
         let plan = runner.plan_back(Back::Undo { to: None }).await.unwrap();

@@ -1,0 +1,85 @@
+//! Watches: a trip stops what runs; no answer only halts; the window is closed at its end.
+
+use std::time::{Duration, Instant};
+
+use tidegate_engine::event::Event;
+use tidegate_engine::state::WatchState;
+
+use crate::stage_hand::{Stage, done, halted, name, on_stage, page};
+
+fn watched(sleep_seconds: u32, condition: &str, more: &str) -> String {
+    page(&format!(
+        "## S\n\n```sql\n-- @watch w\n-- @every 100ms\n{more}-- @expect zero\n{condition}\n```\n\n```sql\n-- @migrate m\n-- @timeout 60s\nCREATE TABLE x ();\nDO $$ BEGIN PERFORM pg_sleep({sleep_seconds}); END $$\n-- @undo\nDROP TABLE x\n```\n"
+    ))
+    .replace("[stores.db]", "protect = [\"public.kept\"]\n[stores.db]")
+}
+
+#[test]
+fn a_trip_stops_a_running_statement_within_one_look() {
+    on_stage(async {
+        let stage = Stage::new("trip").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        let text = watched(30, "SELECT count(*) FROM alarm", "");
+        let client = stage.database.client().await;
+        let begun = Instant::now();
+        let (ending, tripped_at) = tokio::join!(stage.run(&text), async {
+            testkit::eventually("the statement runs", Duration::from_secs(20), async || {
+                client
+                    .query_one("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid() AND state = 'active'", &[])
+                    .await
+                    .ok()
+            })
+            .await
+            .unwrap();
+            client.execute("INSERT INTO alarm VALUES (1)", &[]).await.unwrap();
+            Instant::now()
+        });
+        let took = tripped_at.elapsed();
+        assert!(halted(&ending).contains("Watch w tripped: 1 where 0 is expected"), "{ending:?}");
+        assert!(took < Duration::from_secs(5), "{took:?} of {:?}", begun.elapsed());
+        assert!(stage.database.value::<bool>("SELECT to_regclass('x') IS NULL").await);
+        assert_eq!(stage.state().await.watches.get(&name("w")), Some(&WatchState::Tripped));
+        // It must pass before the run goes on.
+        assert!(halted(&stage.run(&text).await).contains("Watch w tripped"));
+        stage.database.execute("TRUNCATE alarm").await;
+    });
+}
+
+#[test]
+fn a_watch_without_answer_halts_and_does_not_trip() {
+    on_stage(async {
+        let stage = Stage::new("unanswered").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        let text = watched(20, "SELECT count(*) FROM alarm", "-- @unknown-after 500ms\n-- @timeout 200ms\n");
+        let client = stage.database.client().await;
+        let (ending, ()) = tokio::join!(stage.run(&text), async {
+            testkit::eventually("the statement runs", Duration::from_secs(20), async || {
+                client
+                    .query_one("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)%' AND pid <> pg_backend_pid() AND state = 'active'", &[])
+                    .await
+                    .ok()
+            })
+            .await
+            .unwrap();
+            client.batch_execute("BEGIN; LOCK TABLE alarm IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        });
+        assert!(halted(&ending).contains("Watch w has no answer"), "{ending:?}");
+        client.batch_execute("ROLLBACK").await.unwrap();
+        let events = stage.seen.borrow();
+        assert!(!events.events.iter().any(|r| matches!(r.event, Event::WatchTripped { .. })));
+    });
+}
+
+#[test]
+fn a_watch_is_closed_at_the_end_of_its_range_with_its_looks() {
+    on_stage(async {
+        let stage = Stage::new("closed").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        done(&stage.run(&watched(1, "SELECT count(*) FROM alarm", "")).await);
+        let looks = stage.seen.borrow().events.iter().find_map(|r| match r.event {
+            Event::WatchClosed { looks, .. } => Some(looks),
+            _ => None,
+        });
+        assert!(looks.is_some_and(|looks| looks >= 3), "{looks:?}");
+    });
+}
