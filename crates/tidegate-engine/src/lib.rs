@@ -10,6 +10,7 @@
 //! both go through it. Nothing in here prints: whoever wants to show something observes events.
 
 pub mod advice;
+pub mod audit;
 pub mod bundle;
 pub mod catalog;
 pub mod crash;
@@ -25,6 +26,7 @@ pub mod history;
 pub mod holder;
 mod job;
 pub mod journal;
+mod kept;
 pub mod lease;
 pub mod loss;
 mod memory;
@@ -35,6 +37,7 @@ pub mod plan;
 pub mod plan_store;
 pub mod program;
 mod question;
+pub mod recheck;
 pub mod redact;
 pub mod request;
 pub mod runner;

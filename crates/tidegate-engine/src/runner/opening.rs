@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use tidegate_runbook::{Name, StoreKind, ValueRef};
+use tidegate_runbook::{Name, StoreKind};
 use tidegate_store::postgres::{FailureKind, Session, TxOutcome, identity, run_tx};
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ use crate::setup::{OpenError, Options};
 use crate::signals::Signals;
 use crate::state::{Phase, RunState, StepState};
 use crate::transition;
-use crate::values::{Relation, Value, Values};
+use crate::values::Values;
 use crate::versions::VersionTable;
 
 /// What a command wants of a run.
@@ -128,7 +128,7 @@ impl Runner {
             accepted_drift: accepted_drift(&history),
             intents: std::collections::BTreeSet::new(),
         };
-        runner.restore_values().await?;
+        crate::kept::restore(&mut runner.values, &runner.state, &runner.home).await?;
         runner.same_parameters()?;
         runner.inbox.borrow_mut().extend(request::after(&runner.home, 0).await?);
         runner.start_heartbeat();
@@ -140,57 +140,11 @@ impl Runner {
         Ok(Opened { runner, new })
     }
 
-    /// Every value and relation that completed steps kept, and the run's own.
-    async fn restore_values(&mut self) -> Result<(), OpenError> {
-        if let (Ok(root), Ok(id), Ok(started)) =
-            (Name::parse("run"), Name::parse("id"), Name::parse("started"))
-        {
-            let text = |type_name: &str, text: String| Value {
-                type_name: type_name.to_owned(),
-                text: Some(text),
-                secret: false,
-            };
-            self.values.set(
-                ValueRef { root: root.clone(), field: Some(id) },
-                text("uuid", self.state.run.to_string()),
-            );
-            let stamp = self.state.started_at.strftime("%Y%m%dT%H%M%SZ").to_string();
-            self.values.set(ValueRef { root, field: Some(started) }, text("timestamp with time zone", stamp));
-        }
-        let done: Vec<(Name, crate::outcome::Outcome)> = self
-            .state
-            .steps
-            .iter()
-            .filter_map(|(name, state)| Some((name.clone(), state.outcome()?.clone())))
-            .collect();
-        for (name, outcome) in done {
-            self.keep_outcome(&name, &outcome);
-            if let Some(rows) = &outcome.rows {
-                let body = self
-                    .home
-                    .query(
-                        "SELECT body FROM tidegate.evidence WHERE digest = $1",
-                        &[(&rows.digest.0.as_slice(), tokio_postgres::types::Type::BYTEA)],
-                    )
-                    .await?;
-                let relation = body
-                    .first()
-                    .map(|row| row.get::<_, String>(0))
-                    .filter(|body| Digest::of(body.as_bytes()) == rows.digest)
-                    .and_then(|body| serde_json::from_str::<Relation>(&body).ok());
-                if let Some(relation) = relation {
-                    self.values.set_relation(name, relation);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps what an event's outcome keeps, and drops what was undone.
     pub(crate) fn keep_values(&mut self, record: &EventRecord) {
         match &record.event {
             Event::StepDone { step, outcome, .. } | Event::Adopted { step, outcome, .. } => {
-                self.keep_outcome(step, outcome);
+                crate::kept::of_step(&mut self.values, step, outcome);
             }
             Event::StepUndone { step, .. } => self.values.forget(step),
             Event::RollbackEnded { forgotten, .. } => {
@@ -199,16 +153,6 @@ impl Runner {
                 }
             }
             _ => {}
-        }
-    }
-
-    fn keep_outcome(&mut self, step: &Name, outcome: &crate::outcome::Outcome) {
-        for kept in &outcome.values {
-            if let Ok(field) = Name::parse(&kept.name) {
-                let value =
-                    Value { type_name: kept.type_name.clone(), text: kept.text.clone(), secret: false };
-                self.values.set(ValueRef { root: step.clone(), field: Some(field) }, value);
-            }
         }
     }
 
@@ -294,6 +238,10 @@ async fn bind(program: &Program, doors: &Doors, home: &Session) -> Result<Bindin
                 .to_owned(),
         ));
     }
+    let rows = home.query("SELECT current_setting('default_transaction_read_only') = 'on'", &[]).await?;
+    if rows.first().is_some_and(|row| row.get(0)) {
+        return Err(read_only());
+    }
     let declared = doors.store(doors.home())?;
     if let Some(database) = &declared.database
         && *database != found.database
@@ -314,14 +262,16 @@ async fn bind(program: &Program, doors: &Doors, home: &Session) -> Result<Bindin
     Ok(Binding { database: found.database, system_identifier: found.system_identifier })
 }
 
+fn read_only() -> OpenError {
+    OpenError::ReadOnly(
+        "the home store is read-only (default_transaction_read_only or a standby): lift that, then run again"
+            .to_owned(),
+    )
+}
+
 fn read_only_or(error: JournalError) -> OpenError {
     match &error {
-        JournalError::Store(failure) if failure.kind() == FailureKind::ReadOnlyServer => {
-            OpenError::ReadOnly(
-                "the home store is read-only (default_transaction_read_only or a standby): lift that, then run again"
-                    .to_owned(),
-            )
-        }
+        JournalError::Store(failure) if failure.kind() == FailureKind::ReadOnlyServer => read_only(),
         _ => OpenError::Journal(error),
     }
 }
