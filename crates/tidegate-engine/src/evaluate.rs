@@ -26,7 +26,9 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
             Question::Http(request) => Box::pin(ask_http(job, request, &check.expect, &check.values)).await,
             Question::Sh(script) => Box::pin(ask_script(job, script, &check.expect)).await,
         },
-        Action::Watch(watch) => Box::pin(ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref())).await,
+        Action::Watch(watch) => {
+            Box::pin(ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref())).await
+        }
         Action::Backup(_)
         | Action::Restore(_)
         | Action::Migrate(_)
@@ -69,8 +71,7 @@ async fn ask_sql(job: Job<'_>, question: &SqlQuestion<'_>) -> Answered {
                 let why = error
                     .failure()
                     .map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
-                let sqlstate = error.failure().and_then(|failure| failure.sqlstate()).map(str::to_owned);
-                return Answered { verdict: Verdict::Unknown(why), reply: Reply::None, sqlstate };
+                return Answered::unknown(why);
             }
         };
     let answered = ask_alone(&session, question).await;
@@ -86,7 +87,7 @@ async fn ask_http(
 ) -> Answered {
     let base = match job.doors.url(job.store(), &Entrance::Direct) {
         Ok(base) => base,
-        Err(error) => return Answered::unknown_text(error.to_string()),
+        Err(error) => return Answered::unknown(error.to_string()),
     };
     let question = HttpQuestion {
         base: &base,
@@ -112,11 +113,11 @@ async fn ask_console(job: Job<'_>, body: &SqlBody) -> Answered {
     };
     let rendered = match job.values.sql(statement) {
         Ok(rendered) => rendered,
-        Err(missing) => return Answered::unknown_text(missing.to_string()),
+        Err(missing) => return Answered::unknown(missing.to_string()),
     };
     let address = match job.doors.address(job.store(), &Entrance::of(job.step)) {
         Ok(address) => address,
-        Err(error) => return Answered::unknown_text(error.to_string()),
+        Err(error) => return Answered::unknown(error.to_string()),
     };
     let what = rendered.text.trim();
     let shown = what.get(..4).filter(|word| word.eq_ignore_ascii_case("show"));
@@ -124,7 +125,7 @@ async fn ask_console(job: Job<'_>, body: &SqlBody) -> Answered {
         return Answered::failed("the console answers SHOW only".to_owned());
     };
     match pgbouncer::show(&address, what.trim()).await {
-        Err(failure) => Answered::unknown_text(failure.to_string()),
+        Err(failure) => Answered::unknown(failure.to_string()),
         Ok(rows) => {
             let columns = rows
                 .columns
@@ -137,7 +138,7 @@ async fn ask_console(job: Job<'_>, body: &SqlBody) -> Answered {
                 })
                 .collect();
             let relation = Relation { columns, rows: rows.rows };
-            Answered { verdict: Verdict::Pass, reply: Reply::Rows(relation), sqlstate: None }
+            Answered { verdict: Verdict::Pass, reply: Reply::Rows(relation) }
         }
     }
 }

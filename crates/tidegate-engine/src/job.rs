@@ -87,7 +87,11 @@ impl<'a> Job<'a> {
 
     /// A check's SQL question.
     #[must_use]
-    pub(crate) fn check_question(&self, body: &'a SqlBody, check: &'a tidegate_runbook::Check) -> SqlQuestion<'a> {
+    pub(crate) fn check_question(
+        &self,
+        body: &'a SqlBody,
+        check: &'a tidegate_runbook::Check,
+    ) -> SqlQuestion<'a> {
         SqlQuestion {
             attempt: check.attempt,
             each: check.each,

@@ -16,8 +16,6 @@ pub(crate) struct Answered {
     pub(crate) verdict: Verdict,
     /// What came back.
     pub(crate) reply: Reply,
-    /// The SQLSTATE of the error, if a server said one.
-    pub(crate) sqlstate: Option<String>,
 }
 
 /// What came back.
@@ -35,32 +33,18 @@ impl Answered {
     /// Does not hold.
     #[must_use]
     pub(crate) fn failed(found: String) -> Self {
-        Self { verdict: Verdict::Fail(found), reply: Reply::None, sqlstate: None }
+        Self { verdict: Verdict::Fail(found), reply: Reply::None }
     }
 
     /// Could not be told.
     #[must_use]
-    pub(crate) fn unknown_text(why: String) -> Self {
-        Self { verdict: Verdict::Unknown(why), reply: Reply::None, sqlstate: None }
-    }
-
-    /// Could not be told, because of what the server said.
-    #[must_use]
-    pub(crate) fn unknown(why: String, failure: &Failure) -> Self {
-        Self {
-            verdict: Verdict::Unknown(why),
-            reply: Reply::None,
-            sqlstate: failure.sqlstate().map(str::to_owned),
-        }
+    pub(crate) fn unknown(why: String) -> Self {
+        Self { verdict: Verdict::Unknown(why), reply: Reply::None }
     }
 
     /// Unknown if the failure says nothing about the data, else fail.
     #[must_use]
     pub(crate) fn of_failure(found: String, failure: &Failure) -> Self {
-        if failure.is_unknown_verdict() {
-            Self::unknown(found, failure)
-        } else {
-            Self { sqlstate: failure.sqlstate().map(str::to_owned), ..Self::failed(found) }
-        }
+        if failure.is_unknown_verdict() { Self::unknown(found) } else { Self::failed(found) }
     }
 }

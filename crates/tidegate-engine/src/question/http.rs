@@ -32,10 +32,10 @@ pub(crate) struct HttpQuestion<'a> {
 pub(crate) async fn ask(client: &Client, question: &HttpQuestion<'_>) -> Answered {
     let request = match build(question) {
         Ok(request) => request,
-        Err(missing) => return Answered::unknown_text(missing.to_string()),
+        Err(missing) => return Answered::unknown(missing.to_string()),
     };
     match client.request(request).await {
-        Err(failure) => Answered::unknown_text(failure.to_string()),
+        Err(failure) => Answered::unknown(failure.to_string()),
         Ok(response) => judge(question, &response),
     }
 }
@@ -79,7 +79,7 @@ fn judge(question: &HttpQuestion<'_>, response: &Response) -> Answered {
             Some(found) => kept.push((keep.name.to_string(), kept_value(found))),
         }
     }
-    Answered { verdict: Verdict::worst(verdicts), reply: Reply::Values(kept), sqlstate: None }
+    Answered { verdict: Verdict::worst(verdicts), reply: Reply::Values(kept) }
 }
 
 fn kept_value(json: &Json) -> Value {

@@ -24,7 +24,7 @@ pub(crate) async fn ask(
     for (variable, name) in &script.values {
         match values.get(name) {
             Ok(value) => environment.push((variable.clone(), value.text.clone().unwrap_or_default())),
-            Err(missing) => return Answered::unknown_text(missing.to_string()),
+            Err(missing) => return Answered::unknown(missing.to_string()),
         }
     }
     let invocation = Invocation {
@@ -36,14 +36,14 @@ pub(crate) async fn ask(
         directory: None,
     };
     match run(invocation).await {
-        Err(failure) => Answered::unknown_text(failure.to_string()),
+        Err(failure) => Answered::unknown(failure.to_string()),
         Ok(finished) => judge(expect, &finished),
     }
 }
 
 fn judge(expect: &[Expectation], finished: &Finished) -> Answered {
     let Exit::Code(code) = finished.exit else {
-        return Answered::unknown_text("the script was ended by a signal".to_owned());
+        return Answered::unknown("the script was ended by a signal".to_owned());
     };
     let wanted = expect.iter().find_map(|expect| match expect {
         Expectation::Exit(wanted) => Some(*wanted),
@@ -59,5 +59,5 @@ fn judge(expect: &[Expectation], finished: &Finished) -> Answered {
     };
     let stdout = String::from_utf8_lossy(&finished.stdout).trim_end().to_owned();
     let kept = Value { type_name: "text".to_owned(), text: Some(stdout), secret: false };
-    Answered { verdict, reply: Reply::Values(vec![("stdout".to_owned(), kept)]), sqlstate: None }
+    Answered { verdict, reply: Reply::Values(vec![("stdout".to_owned(), kept)]) }
 }

@@ -48,33 +48,36 @@ pub(crate) async fn ask_alone(session: &Session, question: &SqlQuestion<'_>) -> 
     let mode = if question.attempt { "READ WRITE" } else { "READ ONLY" };
     let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ {mode}; {}", question.bounds());
     if let Err(failure) = session.run(&begin).await {
-        return Answered::unknown(describe(&failure, None, question.places), &failure);
+        return Answered::unknown(describe(&failure, None, question.places));
     }
     let answered = ask(session, question).await;
     match session.run("ROLLBACK").await {
         Ok(_) => answered,
-        Err(failure) if answered.verdict.holds() => Answered::unknown(
-            format!("the transaction could not be rolled back: {}", failure.message()),
-            &failure,
-        ),
+        Err(failure) if answered.verdict.holds() => {
+            Answered::unknown(format!("the transaction could not be rolled back: {}", failure.message()))
+        }
         Err(_) => answered,
     }
 }
 
 /// Asks on a snapshot that another transaction exported.
-pub(crate) async fn ask_at_snapshot(session: &Session, snapshot: &str, question: &SqlQuestion<'_>) -> Answered {
+pub(crate) async fn ask_at_snapshot(
+    session: &Session,
+    snapshot: &str,
+    question: &SqlQuestion<'_>,
+) -> Answered {
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {}",
         tidegate_store::postgres::quote_literal(snapshot),
         question.bounds()
     );
     if let Err(failure) = session.run(&begin).await {
-        return Answered::unknown(describe(&failure, None, question.places), &failure);
+        return Answered::unknown(describe(&failure, None, question.places));
     }
     let answered = ask(session, question).await;
     match session.run("ROLLBACK").await {
         Ok(_) => answered,
-        Err(failure) => Answered::unknown(failure.message().to_owned(), &failure),
+        Err(failure) => Answered::unknown(failure.message().to_owned()),
     }
 }
 
@@ -112,12 +115,12 @@ async fn ask(session: &Session, question: &SqlQuestion<'_>) -> Answered {
         && let Err(failure) = session.run(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await
     {
         let why = format!("role {role} could not be taken, so nothing was judged: {}", failure.message());
-        return Answered::unknown(why, &failure);
+        return Answered::unknown(why);
     }
     if question.attempt
         && let Err(failure) = session.run("SET CONSTRAINTS ALL IMMEDIATE").await
     {
-        return Answered::unknown(describe(&failure, None, question.places), &failure);
+        return Answered::unknown(describe(&failure, None, question.places));
     }
     if let Some(each) = question.each {
         return ask_each(session, question, each).await;
@@ -146,17 +149,15 @@ async fn ask_each(session: &Session, question: &SqlQuestion<'_>, each: EachAfter
         }
     }
     if judged.is_empty() {
-        return Answered::unknown_text(
-            "there is no statement after the setup: nothing was examined".to_owned(),
-        );
+        return Answered::unknown("there is no statement after the setup: nothing was examined".to_owned());
     }
     for statement in judged {
         if let Err(failure) = session.run("SAVEPOINT tidegate_each").await {
-            return Answered::unknown(failure.message().to_owned(), &failure);
+            return Answered::unknown(failure.message().to_owned());
         }
         let mut answered = judge_statement(session, question, statement).await;
         if let Err(failure) = session.run("ROLLBACK TO SAVEPOINT tidegate_each").await {
-            return Answered::unknown(failure.message().to_owned(), &failure);
+            return Answered::unknown(failure.message().to_owned());
         }
         if !answered.verdict.holds() {
             let place = question.places.describe(&statement.span);
@@ -168,7 +169,7 @@ async fn ask_each(session: &Session, question: &SqlQuestion<'_>, each: EachAfter
             return answered;
         }
     }
-    Answered { verdict: Verdict::Pass, reply: Reply::None, sqlstate: None }
+    Answered { verdict: Verdict::Pass, reply: Reply::None }
 }
 
 async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
@@ -188,7 +189,7 @@ async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
             kept.push((name.clone(), value));
         }
     }
-    Answered { verdict: Verdict::Pass, reply: Reply::Values(kept), sqlstate: None }
+    Answered { verdict: Verdict::Pass, reply: Reply::Values(kept) }
 }
 
 async fn judge_statement(
@@ -204,11 +205,11 @@ async fn judge_statement(
     match answer_of(session, question, &rendered, !wants_error).await {
         Ok(relation) => {
             let verdict = Verdict::worst(question.expect.iter().map(|expect| judge_rows(expect, &relation)));
-            Answered { verdict, reply: Reply::Rows(relation), sqlstate: None }
+            Answered { verdict, reply: Reply::Rows(relation) }
         }
         Err(failure) => {
             let verdict = judge_failure(question, &failure, &rendered);
-            Answered { verdict, reply: Reply::None, sqlstate: failure.sqlstate().map(str::to_owned) }
+            Answered { verdict, reply: Reply::None }
         }
     }
 }
@@ -334,10 +335,8 @@ async fn render(
     let rendered = question
         .values
         .sql(statement)
-        .map_err(|missing: ValueMissing| Answered::unknown_text(missing.to_string()))?;
-    set(session, &rendered)
-        .await
-        .map_err(|failure| Answered::unknown(failure.message().to_owned(), &failure))?;
+        .map_err(|missing: ValueMissing| Answered::unknown(missing.to_string()))?;
+    set(session, &rendered).await.map_err(|failure| Answered::unknown(failure.message().to_owned()))?;
     Ok(rendered)
 }
 
@@ -354,15 +353,12 @@ pub(crate) async fn set(session: &Session, rendered: &RenderedSql) -> Result<(),
 
 async fn examine(session: &Session, over: &Over, question: &SqlQuestion<'_>) -> Result<(), Answered> {
     let examined = match over {
-        Over::Value(name) => question
-            .values
-            .get(name)
-            .map_err(|missing| Answered::unknown_text(missing.to_string()))?
-            .text
-            .clone(),
+        Over::Value(name) => {
+            question.values.get(name).map_err(|missing| Answered::unknown(missing.to_string()))?.text.clone()
+        }
         Over::Sql(body) => {
             let Some((judged, setup)) = body.statements.split_last() else {
-                return Err(Answered::unknown_text("`@over` has no statement".to_owned()));
+                return Err(Answered::unknown("`@over` has no statement".to_owned()));
             };
             for statement in setup {
                 must_succeed(session, question, statement).await?;
@@ -376,9 +372,9 @@ async fn examine(session: &Session, over: &Over, question: &SqlQuestion<'_>) -> 
         }
     };
     match examined.as_deref() {
-        None => Err(Answered::unknown_text("nothing was examined: `@over` found nothing".to_owned())),
+        None => Err(Answered::unknown("nothing was examined: `@over` found nothing".to_owned())),
         Some(text) if is_zero(text) => {
-            Err(Answered::unknown_text("nothing was examined: `@over` counted 0".to_owned()))
+            Err(Answered::unknown("nothing was examined: `@over` counted 0".to_owned()))
         }
         Some(_) => Ok(()),
     }
