@@ -24,6 +24,8 @@ mod loss;
 pub(crate) mod removal;
 mod replay;
 mod script;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use loss::loss;
 

@@ -109,7 +109,19 @@ impl Ground {
         let epoch = taken.epoch;
         let state = state();
         Self {
-            cluster, database, role, scratch, folder, home, addresses, program, doors, values, state, versions, epoch,
+            cluster,
+            database,
+            role,
+            scratch,
+            folder,
+            home,
+            addresses,
+            program,
+            doors,
+            values,
+            state,
+            versions,
+            epoch,
         }
     }
 
@@ -189,7 +201,8 @@ impl Ground {
     ) -> TxOutcome<Passed, StepError> {
         let head = journal::head(&self.home).await.unwrap();
         let events = |_: &Outcome| vec![Event::Finished {}];
-        crate::verb::restore::perform(session, self.job("back"), self.restore_step(), backup, head, events).await
+        crate::verb::restore::perform(session, self.job("back"), self.restore_step(), backup, head, events)
+            .await
     }
 
     /// The whole database as a script, without the journal.
@@ -200,7 +213,8 @@ impl Ground {
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+        let lines =
+            text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -214,7 +228,9 @@ impl Ground {
     }
 
     pub(crate) async fn exists(&self, database: &str) -> bool {
-        self.database.value(&format!("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{database}')")).await
+        self.database
+            .value(&format!("SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{database}')"))
+            .await
     }
 }
 
@@ -245,7 +261,12 @@ fn state() -> RunState {
         title: "Ground".into(),
         plan: Digest::ZERO,
         meaning: Digest::ZERO,
-        by: Person { actor: "test".into(), os_user: "test".into(), host: "test".into(), db_role: "test".into() },
+        by: Person {
+            actor: "test".into(),
+            os_user: "test".into(),
+            host: "test".into(),
+            db_role: "test".into(),
+        },
         started_at: now,
         parameters: BTreeMap::new(),
         bound_to: Binding { database: "test".into(), system_identifier: None },

@@ -12,7 +12,8 @@ use super::rehearsal::{Seen, rehearse};
 use super::snapshot::{Counted, Snapshot};
 use super::{dump, tools};
 
-const ITEMS: &str = "CREATE TABLE public.items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text);
+const ITEMS: &str =
+    "CREATE TABLE public.items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text);
 INSERT INTO public.items (note) SELECT 'n' || n FROM generate_series(1, 500) n;
 CREATE TABLE public.\"Odd; \"\"name\nFROM stdin;\" (\"c;\" text);
 INSERT INTO public.\"Odd; \"\"name\nFROM stdin;\" VALUES (E'a\\\\.\\n\\\\.'), (NULL), ('');
@@ -131,8 +132,11 @@ async fn a_dump_that_cannot_be_restored_or_lost_rows_is_refused() {
 
     // Without the rows of one table.
     let list = std::fs::read_to_string(&dumped.named.list).unwrap();
-    let without: String =
-        list.lines().filter(|line| !line.contains("TABLE DATA public items")).map(|line| format!("{line}\n")).collect();
+    let without: String = list
+        .lines()
+        .filter(|line| !line.contains("TABLE DATA public items"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     assert_ne!(list, without);
     std::fs::write(&dumped.named.list, without).unwrap();
     let said = refusal(&rehearse(job, &tools, &dumped, &seen).await.unwrap_err());

@@ -32,6 +32,7 @@ pub(crate) async fn remove_everything(session: &Session, public: bool) -> Result
     session.run(include_str!("remove_large_objects.sql")).await?;
     forget_default_privileges(session).await?;
     if public {
+        learn_who_owns_the_database(session).await?;
         session.run(include_str!("create_public.sql")).await?;
     }
     let left = session.query(include_str!("remaining.sql"), &[]).await?;
@@ -81,6 +82,19 @@ fn refuse_what_is_not_ours(roots: &[Root]) -> Result<(), StepError> {
         format!("this role may not remove what others own: {}", others.join(", ")),
         "Nothing was changed. Restore as their owner or a superuser, or give this role membership in the owners.",
     ))
+}
+
+/// Where `pg_hba.conf` names a group, PostgreSQL 15 reads the login's memberships before it knows the database, and
+/// goes on without that of the owner in `pg_database_owner`. A change of the database's row that changes nothing lets
+/// it read them anew.
+async fn learn_who_owns_the_database(session: &Session) -> Result<(), StepError> {
+    let rows = session.query(include_str!("forgotten_ownership.sql"), &[]).await?;
+    for row in rows {
+        let (database, limit): (String, i32) = (row.get(0), row.get(1));
+        let database = quote_identifier(&database);
+        session.run(&format!("ALTER DATABASE {database} CONNECTION LIMIT {limit}")).await?;
+    }
+    Ok(())
 }
 
 /// Default privileges of the whole database are no member of any schema: they are set back to PostgreSQL's own.

@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn statements_end_at_a_semicolon_outside_quotes() {
         let copy = b"COPY public.\"odd\nname; FROM stdin;\" (\"c;\") FROM stdin;\n1\n";
-        assert!(matches!(skip_or_statement(copy), Found::Statement(52)), "{}", copy.len());
+        assert!(matches!(skip_or_statement(copy), Found::Statement(end) if end == copy.len() - 3));
         assert!(matches!(skip_or_statement(b"SELECT 'a;b"), Found::Unfinished));
         assert!(matches!(skip_or_statement(b"-- a\nSELECT"), Found::Skip(5)));
         assert!(matches!(skip_or_statement(b"\\restrict x\nSELECT"), Found::Skip(12)));
