@@ -249,9 +249,20 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
     Ok(())
 }
 
-/// A finished run may still be taken back; and a runner that died between the last event and its release resumes nothing.
+/// A finished run may still be taken back, and its manual stages may still be run.
 fn may_follow_a_final_phase(phase: &Phase, event: &Event) -> bool {
-    matches!((phase, event), (Phase::Finished {}, Event::RollbackStarted { .. }))
+    matches!(phase, Phase::Finished {})
+        && matches!(
+            event,
+            Event::RollbackStarted { .. }
+                | Event::StepStarted { .. }
+                | Event::StepDone { .. }
+                | Event::StepFailed { .. }
+                | Event::Rechecked { .. }
+                | Event::SessionEnded { .. }
+                | Event::Approved { .. }
+                | Event::RequestTaken { .. }
+        )
 }
 
 /// Drops a result that counts no longer; attempts go on being counted.

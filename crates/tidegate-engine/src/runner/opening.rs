@@ -356,7 +356,9 @@ async fn admit(
             }
             return Ok(None);
         }
-        Purpose::Back if matches!(state.phase, Phase::RolledBack {} | Phase::Abandoned { .. }) => {
+        Purpose::Back | Purpose::Manual
+            if matches!(state.phase, Phase::RolledBack {} | Phase::Abandoned { .. }) =>
+        {
             return Err(OpenError::Refused {
                 message: format!(
                     "run {} is {}; there is nothing to take back",
