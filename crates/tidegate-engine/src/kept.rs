@@ -13,11 +13,7 @@ use crate::values::{Relation, Value, Values};
 ///
 /// # Errors
 /// [`Failure`] if the server refused or did not answer. Evidence that was deleted is left out: whoever needs it says so.
-pub(crate) async fn restore(
-    values: &mut Values,
-    state: &RunState,
-    session: &Session,
-) -> Result<(), Failure> {
+pub(crate) async fn restore(values: &mut Values, state: &RunState, session: &Session) -> Result<(), Failure> {
     of_run(values, state);
     for (name, step) in &state.steps {
         let Some(outcome) = step.outcome() else { continue };

@@ -95,7 +95,8 @@ pub async fn recheck(
     let wanted = wanted(&program, &state, stage.as_ref())?;
     kept::restore(&mut values, &state, &home).await?;
     let versions = VersionTable::new(&program.runbook.versions);
-    let again = Again { program: &program, doors: &doors, values: &values, state: &state, versions: &versions };
+    let again =
+        Again { program: &program, doors: &doors, values: &values, state: &state, versions: &versions };
     let mut lines = Vec::new();
     for (stage, step) in wanted {
         let Some(finding) = again.ask(step, &home).await? else { continue };
@@ -138,7 +139,8 @@ fn wanted<'a>(
         if !complete(stage) {
             return Err(OpenError::Refused {
                 message: format!("stage {name} is not complete in run {}", state.run),
-                next: "Recheck asks what was asked: run the stage first, or look with `tidegate plan`.".to_owned(),
+                next: "Recheck asks what was asked: run the stage first, or look with `tidegate plan`."
+                    .to_owned(),
             });
         }
     }

@@ -1,0 +1,121 @@
+//! What is wrong with a store and a run, and what would put it right. Looks only; every repair is a text to be read.
+
+mod journal;
+mod lease;
+mod leftovers;
+mod objects;
+mod seals;
+mod versions;
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use tidegate_store::postgres::{Failure, Session};
+
+use crate::doors::Doors;
+use crate::history::History;
+use crate::plan_store;
+use crate::program::Program;
+use crate::setup::OpenError;
+use crate::state::RunState;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Something is to be done.
+    Problem,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// Stable, for programs: `index-invalid`.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about: an object, a version, a step.
+    pub subject: String,
+    /// What was found.
+    pub found: String,
+    /// What would put it right: commands and choices, the likeliest first. Nothing of it was done.
+    pub next: Vec<String>,
+}
+
+impl Diagnosis {
+    fn problem(code: &'static str, subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Problem,
+            subject: subject.into(),
+            found: found.into(),
+            next: Vec::new(),
+        }
+    }
+
+    fn note(code: &'static str, subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::problem(code, subject, found) }
+    }
+
+    fn next(mut self, next: impl Into<String>) -> Self {
+        self.next.push(next.into());
+        self
+    }
+}
+
+/// What the examinations share.
+struct Patient<'a> {
+    session: &'a Session,
+    history: &'a History,
+    program: Option<&'a Program>,
+    /// The newest run of the page, or of the store if there is no page.
+    state: Option<RunState>,
+    /// Whether the journal's schema is there.
+    installed: bool,
+}
+
+/// Examines journal, lease, version table, objects and leftovers of the home store. Changes nothing and needs no lease.
+///
+/// Without a page, that of the newest run is taken from the journal.
+///
+/// # Errors
+/// [`OpenError`] if the store cannot be reached or refuses to answer. A journal that is damaged is a finding.
+pub async fn doctor(program: Option<Rc<Program>>, doors: Rc<Doors>) -> Result<Vec<Diagnosis>, OpenError> {
+    let session = doors.connect_home("tidegate/doctor").await?;
+    let mut found = Vec::new();
+    let installed = crate::journal::format(&session).await?.is_some();
+    let history = journal::examine(&session, &mut found).await?;
+    let sound = history.is_some();
+    let history = history.unwrap_or_else(|| History {
+        records: Vec::new(),
+        head: crate::journal::Head { seq: 0, hash: crate::digest::Digest::ZERO },
+    });
+    let newest = history.newest().ok().flatten();
+    let stored = match (&program, &newest) {
+        (None, Some(state)) => plan_store::load(&session, state.plan).await?,
+        _ => None,
+    };
+    let program = program.as_deref().or(stored.as_ref());
+    let state = newest.filter(|state| program.is_none_or(|program| program.runbook.id == state.runbook));
+    let patient = Patient { session: &session, history: &history, program, state, installed };
+    let examined = examine(&patient, sound, &mut found).await;
+    session.close().await;
+    examined?;
+    found.sort_by(|a, b| b.severity.cmp(&a.severity));
+    Ok(found)
+}
+
+async fn examine(patient: &Patient<'_>, sound: bool, found: &mut Vec<Diagnosis>) -> Result<(), Failure> {
+    if patient.installed {
+        lease::examine(patient, found).await?;
+        seals::examine(patient, found).await?;
+    }
+    if sound {
+        versions::examine(patient, found).await?;
+        objects::examine_migrations(patient, found).await?;
+    }
+    objects::examine_indexes(patient, found).await?;
+    leftovers::examine(patient, found).await
+}
