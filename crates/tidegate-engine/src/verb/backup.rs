@@ -71,24 +71,15 @@ pub(crate) async fn perform(
         tables_named(&snapshot.session, &backup.tables).await?
     };
     let kept = snapshot.records(job, records).await?;
-    let dumped = dump::write(job, backup, &snapshot, &tools, &only).await?;
-    let rest = async {
-        let counted = snapshot.count(&dumped.contents.tables).await?;
-        snapshot.session.run("ROLLBACK").await?;
-        let seen = Seen { counted: &counted, steps: records, kept: &kept, partial: !only.is_empty() };
-        let rehearsed = match &backup.rehearse {
-            Ok(()) => rehearsal::rehearse(job, &tools, &dumped, &seen).await?,
-            Err(why) => format!("waived: {why}"),
-        };
-        Ok((counted, rehearsed))
+    let mut dumped = dump::write(job, backup, &snapshot, &tools, &only).await?;
+    let counted = snapshot.count(&dumped.contents.tables).await?;
+    snapshot.session.run("ROLLBACK").await?;
+    let seen = Seen { counted: &counted, steps: records, kept: &kept, partial: !only.is_empty() };
+    let rehearsed = match &backup.rehearse {
+        Ok(()) => rehearsal::rehearse(job, &tools, &dumped, &seen).await?,
+        Err(why) => format!("waived: {why}"),
     };
-    let (counted, rehearsed) = match rest.await {
-        Ok(done) => done,
-        Err(error) => {
-            dumped.named.remove();
-            return Err(error);
-        }
-    };
+    dumped.named.keep();
     let mut outcome = outcome(&dumped, &counted, &rehearsed);
     outcome.texts.insert("snapshot".to_owned(), snapshot.sees.clone());
     outcome.texts.insert("public".to_owned(), if snapshot.public { "yes" } else { "no" }.to_owned());

@@ -1,8 +1,8 @@
 //! Writing, listing and hashing one dump.
 
-use std::time::Duration;
-
 use tidegate_runbook::Backup;
+use tidegate_store::postgres::quote_identifier;
+use tidegate_store::process::{self, Piped};
 
 use super::contents::{self, Contents};
 use super::dump_file::{self, DumpFile, Named};
@@ -12,11 +12,9 @@ use crate::crash::{self, Site};
 use crate::digest::Digest;
 use crate::error::StepError;
 use crate::job::Job;
-use tidegate_store::postgres::quote_identifier;
-use tidegate_store::process;
 
-/// How often the growing dump is held against its bound.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Bytes passed on at once.
+const PIECE_BYTES: usize = 64 << 10;
 /// Bytes that the list of a dump may have.
 const LIST_BYTES_MAX: usize = 256 << 20;
 
@@ -40,10 +38,8 @@ pub(super) async fn write(
     tools: &Tools,
     only: &[TableName],
 ) -> Result<Dumped, StepError> {
-    let file = DumpFile::create(job, backup)?;
-    dump(job, backup, snapshot, tools, only, &file).await?;
-    let bytes = file.bytes();
-    must_fit(backup, bytes)?;
+    let mut file = DumpFile::create(job, backup)?;
+    let bytes = dump(job, backup, snapshot, tools, only, &mut file).await?;
     let contents = list(job, snapshot, tools, &file).await?;
     let sha256 = dump_file::digest(&file.partial).await?;
     let list_sha256 = Digest::of(contents.list.as_bytes());
@@ -58,8 +54,8 @@ async fn dump(
     snapshot: &Snapshot,
     tools: &Tools,
     only: &[TableName],
-    file: &DumpFile,
-) -> Result<(), StepError> {
+    file: &mut DumpFile,
+) -> Result<u64, StepError> {
     let access = tools::access(&snapshot::address(job)?, job)?;
     let lock_wait = job.program.runbook.limits.lock_timeout.as_millis();
     let mut argv = vec![
@@ -68,7 +64,6 @@ async fn dump(
         "--no-password".to_owned(),
         format!("--snapshot={}", snapshot.exported),
         format!("--lock-wait-timeout={lock_wait}"),
-        format!("--file={}", file.partial.display()),
     ];
     if only.is_empty() {
         argv.push("--exclude-schema=tidegate".to_owned());
@@ -79,26 +74,27 @@ async fn dump(
             .map(|(schema, name)| format!("--table={}.{}", quote_identifier(schema), quote_identifier(name))),
     );
     let invocation = tools::invocation(argv, tools::environment(&access), tools::timeout(job));
-    let mut running = std::pin::pin!(process::run(invocation));
-    let mut reached = false;
-    let finished = loop {
-        match tokio::time::timeout(LOOK_EVERY, &mut running).await {
-            Ok(finished) => break finished,
-            Err(_) => {
-                let bytes = file.bytes();
-                if bytes > 0 && !reached {
-                    reached = true;
-                    crash::point(Site::DumpStarted, job.step.id.as_str());
-                }
-                must_fit(backup, bytes)?;
-            }
+    let cut_short = |failure| tools::did_not_end("pg_dump", &failure);
+    // The bytes pass through this process: if it dies, pg_dump has nobody to write to and ends, and its snapshot with it.
+    let mut running = Piped::start(&invocation).map_err(cut_short)?;
+    let mut writer = file.writer()?;
+    let mut bytes: u64 = 0;
+    loop {
+        let piece = running.read(PIECE_BYTES).await.map_err(cut_short)?;
+        if piece.is_empty() {
+            break;
         }
-    };
-    if !reached {
-        crash::point(Site::DumpStarted, job.step.id.as_str());
+        if bytes == 0 {
+            crash::point(Site::DumpStarted, job.step.id.as_str());
+        }
+        bytes += u64::try_from(piece.len()).unwrap_or(0);
+        must_fit(backup, bytes)?;
+        writer.write(&piece).await?;
     }
-    let finished = finished.map_err(|failure| tools::did_not_end("pg_dump", &failure))?;
-    tools::must_have_succeeded("pg_dump", &finished)
+    writer.finish().await?;
+    let finished = running.finish().await.map_err(cut_short)?;
+    tools::must_have_succeeded("pg_dump", &finished)?;
+    Ok(bytes)
 }
 
 fn must_fit(backup: &Backup, bytes: u64) -> Result<(), StepError> {

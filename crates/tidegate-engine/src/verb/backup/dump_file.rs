@@ -9,6 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::Digest as _;
 use tidegate_runbook::Backup;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::digest::Digest;
 use crate::error::StepError;
@@ -25,24 +26,55 @@ pub(crate) struct DumpFile {
     wanted: PathBuf,
     /// Where it is written.
     pub(crate) partial: PathBuf,
+    open: Option<File>,
     kept: bool,
 }
 
-/// A dump with its name, and its list beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A dump with its name, and its list beside it. Both are removed unless it is kept.
+#[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) file: PathBuf,
     pub(crate) list: PathBuf,
+    kept: bool,
 }
 
 impl Named {
-    /// Removes both, for a dump that turned out to be bad.
-    pub(crate) fn remove(&self) {
+    /// The dump is good.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         for path in [&self.file, &self.list] {
             if let Err(error) = std::fs::remove_file(path) {
                 tracing::warn!(path = %path.display(), %error, "a dump that is not good could not be removed");
             }
         }
+    }
+}
+
+/// Writes pieces beside the runtime.
+pub(crate) struct Writer<'a> {
+    file: tokio::fs::File,
+    path: &'a Path,
+}
+
+impl Writer<'_> {
+    /// Appends a piece.
+    pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), StepError> {
+        self.file.write_all(piece).await.map_err(|error| cannot("write", self.path, &error))
+    }
+
+    /// Brings all of it to the disk.
+    pub(crate) async fn finish(mut self) -> Result<(), StepError> {
+        let flushed = self.file.flush().await;
+        flushed.map_err(|error| cannot("write", self.path, &error))?;
+        self.file.sync_all().await.map_err(|error| cannot("write", self.path, &error))
     }
 }
 
@@ -75,16 +107,19 @@ impl DumpFile {
             }
             Ok(()) | Err(_) => {}
         }
-        private(&partial).map_err(|error| cannot("make", &partial, &error))?;
-        Ok(Self { wanted, partial, kept: false })
+        let open = private(&partial).map_err(|error| cannot("make", &partial, &error))?;
+        Ok(Self { wanted, partial, open: Some(open), kept: false })
     }
 
-    /// Bytes written so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.partial).map_or(0, |found| found.len())
+    /// What writes it.
+    pub(crate) fn writer(&mut self) -> Result<Writer<'_>, StepError> {
+        let open = self.open.take().ok_or_else(|| {
+            StepError::refused("the dump is written already", "This is a defect of tidegate.")
+        })?;
+        Ok(Writer { file: tokio::fs::File::from_std(open), path: &self.partial })
     }
 
-    /// Puts the list beside it, brings both to the disk, and gives the dump a name that nothing else has.
+    /// Puts the list beside it, and gives the dump a name that nothing else has.
     pub(crate) async fn name(mut self, list: String) -> Result<Named, StepError> {
         let work = move || {
             let named = self.name_blocking(&list)?;
@@ -106,32 +141,33 @@ impl DumpFile {
                 1 => self.wanted.clone(),
                 _ => beside(&self.wanted, &format!(".{number}")),
             };
-            let named = Named { list: beside(&file, ".list"), file };
-            if named.file.exists() {
+            let list_file = beside(&file, ".list");
+            if file.exists() {
                 continue;
             }
-            match private(&named.list) {
+            match private(&list_file) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(cannot("write", &named.list, &error)),
+                Err(error) => return Err(cannot("write", &list_file, &error)),
                 Ok(mut open) => {
                     let written = open.write_all(list.as_bytes()).and_then(|()| open.sync_all());
                     if let Err(error) = written {
-                        drop(std::fs::remove_file(&named.list));
-                        return Err(cannot("write", &named.list, &error));
+                        drop(std::fs::remove_file(&list_file));
+                        return Err(cannot("write", &list_file, &error));
                     }
                 }
             }
-            match rename_to_new(partial, &named.file) {
+            match rename_to_new(partial, &file) {
                 Ok(()) => {
+                    let named = Named { file, list: list_file, kept: false };
                     let folder = folder(&named.file);
                     let synced = File::open(folder).and_then(|folder| folder.sync_all());
                     synced.map_err(|error| cannot("write", folder, &error))?;
                     return Ok(named);
                 }
                 Err(error) => {
-                    drop(std::fs::remove_file(&named.list));
+                    drop(std::fs::remove_file(&list_file));
                     if error.kind() != ErrorKind::AlreadyExists {
-                        return Err(cannot("name", &named.file, &error));
+                        return Err(cannot("name", &file, &error));
                     }
                 }
             }

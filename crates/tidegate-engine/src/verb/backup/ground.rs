@@ -39,8 +39,6 @@ pub(crate) enum Deployment {
 pub(crate) struct Ground {
     pub(crate) cluster: &'static Cluster,
     pub(crate) database: Database,
-    /// The role that migrates.
-    pub(crate) role: &'static str,
     /// Name of the scratch database, which is not there.
     pub(crate) scratch: String,
     /// Where dumps go.
@@ -111,7 +109,6 @@ impl Ground {
         Self {
             cluster,
             database,
-            role,
             scratch,
             folder,
             home,

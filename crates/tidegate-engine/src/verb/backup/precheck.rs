@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
-use tidegate_runbook::Backup;
+use tidegate_runbook::{Action, Backup, Step};
 use tidegate_store::postgres::Session;
 
 use super::scratch::Found;
 use super::{dump_file, snapshot, tools};
 use crate::error::StepError;
 use crate::job::Job;
+use crate::verb::restore::removal;
 
 /// Most names that a message lists.
 const NAMED_MAX: usize = 20;
@@ -34,7 +35,21 @@ pub(super) async fn precheck(job: Job<'_>, backup: &Backup) -> Result<Vec<String
         Ok(()) => findings.push(Found::look(job).await?.finding()),
         Err(why) => findings.push(format!("no rehearsal: {why}")),
     }
+    findings.extend(obstacles_to_restore(job).await?);
     Ok(findings)
+}
+
+/// Where the page would restore this backup: what would stop the role that migrates, told while there is time.
+async fn obstacles_to_restore(job: Job<'_>) -> Result<Vec<String>, StepError> {
+    let restores =
+        |step: &Step| matches!(&step.action, Action::Restore(restore) if restore.backup == job.step.id);
+    if !job.program.runbook.ways.iter().flat_map(|way| &way.steps).any(restores) {
+        return Ok(Vec::new());
+    }
+    let home = job.doors.connect_home(&job.application()).await?;
+    let obstacles = removal::obstacles(&home).await?;
+    home.close().await;
+    Ok(obstacles.into_iter().map(|obstacle| format!("a restore would be refused: {obstacle}")).collect())
 }
 
 /// `pg_dump` fails where row security would hide rows from it.

@@ -1,7 +1,9 @@
 //! The database that a dump is rehearsed in: given empty, or made for the time of the rehearsal.
 
+use std::time::Duration;
+
 use tidegate_runbook::Name;
-use tidegate_store::postgres::{Address, FailureKind, Session, quote_identifier, quote_literal};
+use tidegate_store::postgres::{Address, FailureKind, Session, quote_identifier, quote_literal, sessions};
 
 use super::snapshot;
 use crate::doors::{DoorError, Entrance};
@@ -15,6 +17,10 @@ const SCRATCH: &str = "scratch";
 const MARK: &str = "tidegate rehearsal of run ";
 /// The schema that marks a given database while it is used.
 const MARK_SCHEMA: &str = "tidegate_rehearsal";
+/// What every session of ours begins its name with, whatever its epoch.
+const OUR_SESSIONS: &str = "tidegate/";
+/// How long ended sessions may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// Databases from which another can be made.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
@@ -81,6 +87,10 @@ impl Found {
                 "Let it lead to an empty database of another name.",
             ));
         }
+        let mark: String = row.get("mark");
+        for mark in [&comment, &mark] {
+            must_not_be_in_use(job, &session, mark).await?;
+        }
         if comment.starts_with(MARK) {
             session.close().await;
             return Ok(Self { address, superuser, state: State::Ours });
@@ -97,7 +107,7 @@ impl Found {
                 "Make it the owner, or let it lead to a database that is not there and that it may create.",
             ));
         }
-        if row.get::<_, String>("mark").starts_with(MARK) {
+        if mark.starts_with(MARK) {
             return Ok(Self { address, superuser, state: State::GivenUsed(session) });
         }
         let first: Option<String> = row.get("first");
@@ -157,6 +167,8 @@ impl Found {
             }
             State::Given(session) => (session, false),
             State::GivenUsed(session) => {
+                // A pg_restore whose runner died may go on.
+                sessions::end_by_application(&session, OUR_SESSIONS, GONE_WITHIN).await?;
                 empty(&session).await?;
                 (session, false)
             }
@@ -236,6 +248,21 @@ async fn maintenance(job: Job<'_>, address: &Address) -> Result<Session, StepErr
             address.database()
         ),
         "Let it connect to one of them, or create its database empty.",
+    ))
+}
+
+/// What another run marked is left from it only if nobody is connected there any more.
+async fn must_not_be_in_use(job: Job<'_>, session: &Session, mark: &str) -> Result<(), StepError> {
+    let Some(run) = mark.strip_prefix(MARK).filter(|run| *run != job.run().to_string()) else {
+        return Ok(());
+    };
+    let others = sessions::of_this_database(session).await?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::refused(
+        format!("the scratch database is in use by {} sessions of the rehearsal of run {run}", others.len()),
+        "Wait until it has ended, or let login scratch lead to another database.",
     ))
 }
 

@@ -176,7 +176,12 @@ async fn a_given_scratch_database_is_emptied_again_and_never_one_in_use() {
         .run("CREATE SCHEMA tidegate_rehearsal; COMMENT ON SCHEMA tidegate_rehearsal IS 'tidegate rehearsal of run x'; CREATE TABLE public.items ()")
         .await
         .unwrap();
+    let said = refusal(&ground.backup("copy").await.unwrap_err());
+    assert!(said.contains("in use by 1 sessions of the rehearsal of run x"), "{said}");
+    inside.close().await;
     ground.backup("copy").await.unwrap();
+    let inside = Session::connect(&ground.doors_address("SCRATCH_URL"), "test").await.unwrap();
+    assert_eq!(inside.run(left).await.unwrap()[0].single(), Some(Some("0")));
     inside.run("CREATE TABLE public.precious ()").await.unwrap();
     let said = refusal(&ground.precheck("copy").await.unwrap_err());
     assert!(said.contains("is not empty") && said.contains("precious"), "{said}");

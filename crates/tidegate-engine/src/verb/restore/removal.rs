@@ -46,6 +46,21 @@ pub(crate) async fn remove_everything(session: &Session, public: bool) -> Result
     ))
 }
 
+/// Why this role could not restore the database as it is now; nothing is changed.
+pub(crate) async fn obstacles(session: &Session) -> Result<Vec<String>, StepError> {
+    let mut obstacles = Vec::new();
+    match refuse_what_is_not_ours(&roots(session).await?) {
+        Err(StepError::Refused { message, .. }) => obstacles.push(message),
+        refused => refused?,
+    }
+    let rows = session.query(include_str!("other_owners.sql"), &[]).await?;
+    let owners: Vec<String> = rows.iter().take(NAMED_MAX).map(|row| row.get(0)).collect();
+    if !owners.is_empty() {
+        obstacles.push(format!("this role may not give objects back to their owners: {}", owners.join(", ")));
+    }
+    Ok(obstacles)
+}
+
 async fn roots(session: &Session) -> Result<Vec<Root>, StepError> {
     let rows = session.query(include_str!("roots.sql"), &[]).await?;
     Ok(rows

@@ -172,6 +172,9 @@ async fn what_others_own_stops_a_plain_owner_with_a_list() {
     let before = ground.dumped();
     let said = refusal(ground.restore(&backup).await);
     assert!(said.contains("schema of_others (owner postgres)"), "{said}");
+    let findings = ground.precheck("copy").await.unwrap().join("\n");
+    assert!(findings.contains("a restore would be refused: this role may not remove"), "{findings}");
+    assert!(findings.contains("to their owners: postgres"), "{findings}");
     assert!(ground.dumped() == before);
     ground.database.execute("DROP SCHEMA of_others").await;
     // A table of another in a schema of ours goes with the schema.
