@@ -1,7 +1,7 @@
 //! What statements answer, and what the server says beside it.
 
 use testkit::{Cluster, eventually};
-use tidegate_store::postgres::{FailureKind, TextValue, Type};
+use tidegate_store::postgres::{Failure, FailureKind, TextValue, Type};
 
 use crate::door::{BOUND, address, session, value};
 
@@ -249,6 +249,31 @@ async fn a_copy_that_is_refused_before_it_begins_ends_the_session_with_its_reaso
             Err(failure) => assert!(ends && failure.is_unknown_verdict(), "{sql}: {failure}"),
         }
     }
+}
+
+#[tokio::test]
+async fn data_that_comes_piece_by_piece_is_copied_or_aborted_whole() {
+    let database = Cluster::shared().await.database("copypieces").await;
+    let session = session(&database.url()).await;
+    session.run("CREATE TABLE t (a int)").await.unwrap();
+    let mut numbers = 0..2_000;
+    let copied: Result<u64, Failure> = session
+        .copy_in_from("COPY t FROM STDIN", async || Ok(numbers.next().map(|n| format!("{n}\n").into_bytes())))
+        .await;
+    assert_eq!(copied.unwrap(), 2_000);
+
+    let mut pieces = vec![b"1\n".to_vec(), b"no number\n".to_vec(), b"2\n".to_vec()].into_iter();
+    let refused: Result<u64, Failure> =
+        session.copy_in_from("COPY t FROM STDIN", async || Ok(pieces.next())).await;
+    assert_eq!(refused.unwrap_err().sqlstate(), Some("22P02"));
+
+    // What the source fails with aborts the copy, and the session goes on.
+    let source = session.run("SELECT 1/0").await.unwrap_err();
+    let mut pieces = vec![Ok(Some(b"3\n".to_vec())), Err(source)].into_iter();
+    let aborted: Result<u64, Failure> =
+        session.copy_in_from("COPY t FROM STDIN", async || pieces.next().unwrap()).await;
+    assert_eq!(aborted.unwrap_err().sqlstate(), Some("22012"));
+    assert_eq!(value(&session, "SELECT count(*) FROM t").await.as_deref(), Some("2000"));
 }
 
 #[tokio::test]

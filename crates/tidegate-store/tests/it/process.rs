@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::eventually;
-use tidegate_store::process::{Exit, Invocation, ProcessFailure, run};
+use tidegate_store::process::{Exit, Invocation, Piped, ProcessFailure, run};
 
 use crate::door::BOUND;
 
@@ -125,4 +125,46 @@ async fn what_a_program_leaves_behind_in_its_group_ends_with_it() {
     let finished = run(sh("/bin/sleep 600 & echo $!")).await.unwrap();
     assert!(finished.succeeded(), "a grandchild that holds the pipe keeps nobody waiting");
     until_dead(&String::from_utf8(finished.stdout).unwrap()).await;
+}
+
+#[tokio::test]
+async fn output_without_end_is_read_piece_by_piece() {
+    let mut piped = Piped::start(&sh(
+        "echo begun >&2; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; exit 4",
+    ))
+    .unwrap();
+    let (mut bytes, mut pieces) = (Vec::new(), 0);
+    loop {
+        let piece = piped.read(1_000).await.unwrap();
+        if piece.is_empty() {
+            break;
+        }
+        assert!(piece.len() <= 1_000);
+        pieces += 1;
+        bytes.extend(piece);
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.lines().count(), 3_000);
+    assert!(pieces > 30 && text.ends_with("line 2999\n"), "{pieces} pieces");
+    let finished = piped.finish().await.unwrap();
+    assert_eq!((finished.exit, &*finished.stderr), (Exit::Code(4), &b"begun\n"[..]));
+}
+
+#[tokio::test]
+async fn a_piped_program_ends_when_its_reader_does_or_its_time_is_up() {
+    let mut piped = Piped::start(&sh("echo $$; exec sleep 600")).unwrap();
+    let pid = String::from_utf8(piped.read(100).await.unwrap()).unwrap();
+    drop(piped);
+    until_dead(&pid).await;
+
+    let short = Invocation { timeout: Duration::from_millis(300), ..sh("echo $$; exec sleep 600") };
+    let mut piped = Piped::start(&short).unwrap();
+    let pid = String::from_utf8(piped.read(100).await.unwrap()).unwrap();
+    assert!(matches!(piped.read(100).await, Err(ProcessFailure::TimedOut { .. })));
+    until_dead(&pid).await;
+    assert!(matches!(Piped::start(&sh_named("no-such-program")), Err(ProcessFailure::NotFound { .. })));
+}
+
+fn sh_named(program: &str) -> Invocation {
+    Invocation { argv: vec![program.to_owned()], ..sh("") }
 }
