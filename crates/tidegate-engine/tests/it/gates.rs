@@ -100,3 +100,86 @@ fn a_seal_stops_direct_writes_and_lets_cascades_through() {
         assert_eq!(stage.database.value::<i64>(strays).await, 1);
     });
 }
+
+/// A page that drops a table that was proven empty, with a backup before.
+fn dropping(folder: &std::path::Path) -> String {
+    page(&format!(
+        "## S\n\n```toml\n# @stage s\nno_return = true\n```\n\n```sql\n-- @check empty\n-- @expect zero\nSELECT count(*) FROM doomed\n```\n\n```toml\n# @backup copy\nfile = \"{}/copy.dump\"\nrehearse = {{ waived = \"a test of the gate\" }}\n```\n\n```text\n# @confirm go\nDrop it?\n```\n\n```sql\n-- @migrate drop\n-- @requires empty copy go\n-- @waive squawk-ban-drop-table it is what the page is for\nDROP TABLE doomed\n```\n",
+        folder.display()
+    ))
+}
+
+#[test]
+fn a_row_written_between_check_and_drop_stops_the_drop() {
+    on_stage(async {
+        let stage = Stage::new("doomed").await;
+        stage.database.execute("CREATE TABLE doomed (id int)").await;
+        let folder = std::env::temp_dir().join(format!("tidegate-drop-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = dropping(&folder);
+        let waiting = stage.run(&text).await;
+        assert!(matches!(waiting, tidegate_engine::ending::Ending::Waiting { .. }), "{waiting:?}");
+        // The check held. Then a row comes.
+        stage.database.execute("INSERT INTO doomed VALUES (1)").await;
+        stage.seen.borrow_mut().approve_as = Some("bob".into());
+        let ending = stage.run(&text).await;
+        assert!(halted(&ending).contains("empty does not hold: fail: 1 where 0 is expected"), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM doomed").await, 1);
+        stage.database.execute("DELETE FROM doomed").await;
+        done(&stage.run(&text).await);
+        assert!(stage.database.value::<bool>("SELECT to_regclass('doomed') IS NULL").await);
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_writer_that_waits_for_the_gate_finds_the_table_gone_and_its_row_is_not_lost_in_silence() {
+    on_stage(async {
+        let stage = Stage::new("writer").await;
+        stage.database.execute("CREATE TABLE doomed (id int)").await;
+        let folder = std::env::temp_dir().join(format!("tidegate-drop-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        stage.seen.borrow_mut().approve_as = Some("bob".into());
+        let text = dropping(&folder);
+        // An open transaction has written and not committed: the gate waits for it, and its check then sees the row.
+        let client = stage.database.client().await;
+        client.batch_execute("BEGIN; INSERT INTO doomed VALUES (1)").await.unwrap();
+        let watcher = stage.database.client().await;
+        let (ending, ()) = tokio::join!(stage.run(&text), async {
+            testkit::eventually("the gate waits for the lock", std::time::Duration::from_secs(20), async || {
+                watcher
+                    .query_one("SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'", &[])
+                    .await
+                    .ok()
+            })
+            .await
+            .unwrap();
+            client.batch_execute("COMMIT").await.unwrap();
+        });
+        assert!(halted(&ending).contains("1 where 0 is expected"), "{ending:?}");
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn retired_tables_look_dropped_and_come_back_with_their_rows() {
+    on_stage(async {
+        let stage = Stage::new("retire").await;
+        stage.database.execute("CREATE TABLE old (id int); INSERT INTO old VALUES (1)").await;
+        let folder = std::env::temp_dir().join(format!("tidegate-drop-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = page(&format!(
+            "## S\n\n```sql\n-- @check seen\n-- @expect empty\nSELECT * FROM old WHERE id > 5\n```\n\n```toml\n# @backup copy\nfile = \"{}/copy.dump\"\nrehearse = {{ waived = \"a test of the gate\" }}\n```\n\n```toml\n# @retire gone\n# @version 1\n# @requires seen copy\ntables = [\"old\"]\n```\n",
+            folder.display()
+        ));
+        done(&stage.run(&text).await);
+        assert!(stage.database.value::<bool>("SELECT to_regclass('old') IS NULL").await);
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tidegate_retired.old").await, 1);
+        let ending = stage.back(&text, tidegate_engine::event::Back::Undo { to: None }).await;
+        assert!(matches!(ending, tidegate_engine::ending::Ending::RolledBack { .. }), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM old").await, 1);
+        stage.database.execute("INSERT INTO old VALUES (2)").await;
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tidegate_version").await, 0);
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}

@@ -9,6 +9,8 @@ mod forward;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod leaves_nothing;
 #[cfg(test)]
 mod stage_hand;
