@@ -1,6 +1,8 @@
 //! The engine against real servers.
 
 #[cfg(test)]
+mod backup_restore;
+#[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod failures;

@@ -24,7 +24,8 @@ struct Table {
 /// A row counts if the transaction that wrote its present version was not visible in the backup's snapshot. A table
 /// made since is so counted whole. Rows that were deleted since are not there to be counted; a restore brings them
 /// back. In a cluster that has used up its transaction numbers more than once, rows frozen before the last turn may
-/// be counted too: never too few.
+/// be counted too. A table that a transaction of this run rewrote as a whole looks as if the run had written every
+/// row of it, and rows that others had written before that are missing from its line.
 ///
 /// # Locks
 /// ACCESS SHARE on each table. Where row security would hide rows from the table's own owner it is taken off for the
