@@ -135,6 +135,12 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             state.rechecked.insert(step.clone(), Recheck { seq, at, holds: *holds });
         }
         Event::Adopted { step, outcome, .. } => {
+            if matches!(state.steps.get(step), Some(StepState::Done { .. })) {
+                return Err("a completed step has nothing to adopt");
+            }
+            if state.phase.back().is_some() {
+                return Err("a way back is under way");
+            }
             let attempt = state.steps.get(step).map_or(0, StepState::attempt) + 1;
             if !state.started.contains(step) {
                 state.started.push(step.clone());
@@ -228,11 +234,22 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
         }
         Event::RequestTaken { .. } | Event::DriftAccepted { .. } => {}
         Event::Amended { plan, meaning, changed, .. } => {
-            if changed.iter().any(|step| matches!(state.steps.get(step), Some(StepState::Done { .. }))) {
-                return Err("a completed step may not change meaning");
+            if state.phase.back().is_some() {
+                return Err("a way back follows the page that it was begun with");
             }
+            let fixed = |step| {
+                matches!(state.steps.get(step), Some(StepState::Done { .. } | StepState::Started { .. }))
+            };
+            if changed.iter().any(fixed) {
+                return Err("a completed or begun step may not change meaning");
+            }
+            // What was seen, approved or looked at by the old words counts no longer.
             for step in changed {
                 state.steps.remove(step);
+                state.approvals.remove(step);
+                state.rechecked.remove(step);
+                state.watches.remove(step);
+                state.started.retain(|started| started != step);
             }
             state.plan = *plan;
             state.meaning = *meaning;
@@ -277,3 +294,6 @@ fn forget(state: &mut RunState, step: &tidegate_runbook::Name, at: jiff::Timesta
     state.holds.remove(step);
     state.started.retain(|started| started != step);
 }
+
+#[cfg(test)]
+mod tests;

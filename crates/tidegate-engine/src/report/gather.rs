@@ -25,9 +25,13 @@ pub fn report(
     let mut order: Vec<Name> = Vec::new();
     let mut course = Vec::new();
     let (mut version, mut plan, mut needs_run) = (String::new(), state.plan, None);
+    let mut ended_at = None;
     for record in history.of(run) {
         if let Event::RunStarted { program, plan: first, needs_run: needed, .. } = &record.event {
             (version, plan, needs_run) = (program.clone(), *first, *needed);
+        }
+        if ends(&record.event) {
+            ended_at = Some(record.at);
         }
         if let Some((step, what)) = of_step(&record.event) {
             if !order.contains(step) {
@@ -95,13 +99,18 @@ pub fn report(
         bound_to: state.bound_to.clone(),
         needs_run,
         started_at: state.started_at,
-        ended_at: state.phase.is_final().then_some(state.last_at),
+        ended_at: state.phase.is_final().then_some(ended_at).flatten(),
         phase: state.phase.clone(),
         sections,
         course,
         head_event: history.head.seq,
         head: history.head.hash,
     }))
+}
+
+/// Whether a run may be final from that event on. A finished one may still have manual stages run beside it.
+fn ends(event: &Event) -> bool {
+    matches!(event, Event::Finished {} | Event::Abandoned { .. } | Event::RollbackEnded { at: None, .. })
 }
 
 fn of_section(
