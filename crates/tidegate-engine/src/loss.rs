@@ -52,13 +52,7 @@ async fn counted(session: &Session, object: &MadeObject) -> Result<Option<Counte
         return Ok(None);
     }
     let rows = session
-        .query(
-            "SELECT n.nspname, c.relname, a.attname FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = $2 AND NOT a.attisdropped AND $2 > 0 \
-             WHERE c.oid = $1 AND c.relkind IN ('r', 'p')",
-            &[(&object.oid, Type::OID), (&object.sub, Type::INT4)],
-        )
+        .query(include_str!("loss/named.sql"), &[(&object.oid, Type::OID), (&object.sub, Type::INT4)])
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let (schema, table): (String, String) = (row.get(0), row.get(1));

@@ -121,14 +121,7 @@ pub(crate) async fn close(
     lasts_seconds: Option<f64>,
 ) -> Result<(), StepError> {
     let (quoted, shown) = (table.quoted(), table.shown());
-    session
-        .run(&format!(
-            "CREATE OR REPLACE TRIGGER tidegate_seal BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {quoted} \
-             FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0) EXECUTE FUNCTION tidegate.refuse_sealed(); \
-             CREATE OR REPLACE TRIGGER tidegate_seal_stray AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {quoted} \
-             FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() > 0) EXECUTE FUNCTION tidegate.count_stray()"
-        ))
-        .await?;
+    session.run(&include_str!("seal/triggers.sql").replace(":table", &quoted)).await?;
     let (run, step) = (job.run(), job.step.id.as_str());
     session
         .execute(
