@@ -1,11 +1,11 @@
 //! What to do next, for every way in which a step can fail to come to pass.
 
-use tidegate_runbook::{Action, Step};
+use tidegate_runbook::{Action, Name, Step};
 use tidegate_store::postgres::FailureKind;
 
 use crate::error::StepError;
-use crate::event::HaltReason;
-use crate::state::RunState;
+use crate::event::{Back, HaltReason, WaitingOn};
+use crate::state::{Phase, RunState};
 
 /// The whole error in one sentence or two, causes included.
 #[must_use]
@@ -61,22 +61,77 @@ fn way_back(state: &RunState) -> String {
     }
 }
 
+/// Whether an SQLSTATE says that something exists which a step wanted to make.
+fn exists_already(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42P07" | "42710" | "42P06" | "42723" | "42701")
+}
+
+fn take_over_or_remove(step: &str) -> Vec<String> {
+    vec![
+        "Something of this step exists already: it was applied in part or by hand. See what: tidegate doctor"
+            .to_owned(),
+        "Option A, undo it and run it anew: remove what exists (the step's `-- @undo` lists it), then run again."
+            .to_owned(),
+        format!(
+            "Option B, take over what exists if it is exactly what the step makes: tidegate adopt {step} --actor NAME --reason WHY"
+        ),
+    ]
+}
+
+/// What to do next about a run that nobody works on, from its journal alone. `sqlstate` is that of the last failure.
+#[must_use]
+pub fn standing(state: &RunState, sqlstate: Option<&str>) -> Vec<String> {
+    let go_on = || "Go on from here: tidegate run --apply --actor NAME".to_owned();
+    if let Some(going) = state.phase.back() {
+        let destination = match &going.back {
+            Back::Undo { to } => format!("--to {}", to.as_ref().map_or("start", Name::as_str)),
+            Back::Way { way, .. } => format!("--way {way}"),
+        };
+        return vec![format!(
+            "A way back is under way. Go on with it: tidegate rollback {destination} --apply --actor NAME"
+        )];
+    }
+    match &state.phase {
+        Phase::Open {} | Phase::GoingBack(_) => vec![go_on(), way_back(state)],
+        Phase::Halted { step, reason, .. } => {
+            let id = step.as_ref().map(ToString::to_string).unwrap_or_default();
+            let mut next = match reason {
+                HaltReason::Watch | HaltReason::Stopped => return after_signal(*reason, state),
+                HaltReason::Fail => {
+                    vec!["Mend what the check found, then run again: the check is evaluated anew.".to_owned()]
+                }
+                HaltReason::Unknown | HaltReason::Lost => vec![
+                    "Nothing was judged, and nothing is assumed. See why there was no answer, then run again."
+                        .to_owned(),
+                ],
+                HaltReason::Error if sqlstate.is_some_and(exists_already) => take_over_or_remove(&id),
+                HaltReason::Error => vec!["Mend what the message names, then run again.".to_owned()],
+                HaltReason::WentBack => Vec::new(),
+            };
+            next.extend([go_on(), way_back(state)]);
+            next
+        }
+        Phase::Waiting { on: WaitingOn::Confirm { step }, .. } => {
+            vec![format!("Have somebody approve who may: tidegate approve {step} --actor NAME"), go_on()]
+        }
+        Phase::Waiting { on: WaitingOn::Hold { until, .. }, .. } => {
+            vec![format!("After {until}, go on: tidegate run --apply --actor NAME")]
+        }
+        Phase::Waiting { on: WaitingOn::Pause {}, .. } => vec![go_on(), way_back(state)],
+        Phase::Finished {} => vec!["See what happened: tidegate report".to_owned()],
+        Phase::RolledBack {} | Phase::Abandoned { .. } => {
+            vec!["A new run starts from the beginning: tidegate run --apply --actor NAME".to_owned()]
+        }
+    }
+}
+
 fn after_failure(error: &StepError, step: Option<&Step>) -> Vec<String> {
     let Some(failure) = error.server() else {
         return vec!["Set what is missing, then run again.".to_owned()];
     };
     let id = step.map(|step| step.id.to_string()).unwrap_or_default();
-    if matches!(failure.sqlstate(), Some("42P07" | "42710" | "42P06" | "42723" | "42701")) {
-        return vec![
-            "Something of this step exists already: it was applied in part or by hand. See what: tidegate doctor"
-                .to_owned(),
-            format!(
-                "Option A, undo it and run it anew: remove what exists (the step's `-- @undo` lists it), then run again."
-            ),
-            format!(
-                "Option B, take over what exists if it is exactly what the step makes: tidegate adopt {id} --actor NAME --reason WHY"
-            ),
-        ];
+    if failure.sqlstate().is_some_and(exists_already) {
+        return take_over_or_remove(&id);
     }
     let text = match failure.kind() {
         FailureKind::LockTimeout => {

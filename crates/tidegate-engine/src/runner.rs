@@ -40,6 +40,7 @@ use crate::versions::VersionTable;
 pub use back::BackPlan;
 pub use checking::{VersionDrift, drift_in};
 pub use opening::{Opened, Purpose, changed_steps};
+pub use requests::refuses as refuses_approval;
 
 use heartbeat::{Heartbeat, Inbox};
 use watching::OpenWatch;

@@ -43,7 +43,8 @@ pub(crate) fn start(
         let application = format!("{}heartbeat", lease::application_prefix(epoch));
         let mut session: Option<Session> = None;
         let mut last_beat = Instant::now();
-        let mut newest_request = 0_i64;
+        // What stood before this runner began waits in the inbox already.
+        let mut newest_request = inbox.borrow().iter().map(|request| request.id).max().unwrap_or(0);
         loop {
             let tick = match &session {
                 Some(session) => tick(session, epoch, lasts, &mut last_beat).await,

@@ -219,7 +219,7 @@ enum Followed {
 
 /// Why a person may not approve a confirm, if so.
 #[must_use]
-pub(crate) fn refuses(confirm: &Confirm, by: &Person, started_by: &Person) -> Option<String> {
+pub fn refuses(confirm: &Confirm, by: &Person, started_by: &Person) -> Option<String> {
     if !confirm.approvers.is_empty() && !confirm.approvers.contains(&by.actor) {
         return Some(format!("{} is not among its approvers: {}", by.actor, confirm.approvers.join(", ")));
     }
