@@ -1,0 +1,87 @@
+//! One file a command. Each reads its arguments, asks the engine, and has the answer rendered.
+
+mod approve;
+mod audit;
+mod check;
+mod events;
+mod manual;
+mod plan;
+mod request;
+mod rollback;
+mod run;
+mod sessions;
+mod status;
+
+use std::path::PathBuf;
+
+use crate::arguments::Command;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// Every command's name, for advice that names one.
+pub(crate) const NAMES: [&str; 21] = [
+    "check",
+    "plan",
+    "run",
+    "status",
+    "events",
+    "report",
+    "stop",
+    "pause",
+    "resume",
+    "approve",
+    "amend",
+    "accept-drift",
+    "adopt",
+    "abandon",
+    "recheck",
+    "rollback",
+    "doctor",
+    "audit",
+    "sessions",
+    "completions",
+    "man",
+];
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// Why nothing came of it.
+pub(crate) async fn perform(screen: &Screen, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check(arguments) => check::perform(screen, &arguments),
+        Command::Plan(arguments) => plan::perform(screen, &arguments.page, &arguments.input).await,
+        Command::Run(arguments) => run::perform(screen, &arguments).await,
+        Command::Status(arguments) => status::perform(screen, &arguments).await,
+        Command::Events(arguments) => events::perform(screen, &arguments).await,
+        Command::Stop(arguments) => request::stop(screen, &arguments).await,
+        Command::Pause(arguments) => request::pause(screen, &arguments).await,
+        Command::Resume(arguments) => request::resume(screen, &arguments).await,
+        Command::Approve(arguments) => approve::perform(screen, &arguments).await,
+        Command::Rollback(arguments) => rollback::perform(screen, &arguments).await,
+        Command::Audit(arguments) => audit::perform(screen, &arguments).await,
+        Command::Sessions(arguments) => sessions::perform(screen, &arguments).await,
+        Command::Completions(arguments) => manual::completions(screen, arguments.shell),
+        Command::Man(arguments) => manual::man(screen, arguments.folder.as_deref()),
+    }
+}
+
+/// The page that the command line names, for advice; `None` if it stands in the environment or there is none.
+pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
+    let page = match command {
+        Command::Check(arguments) => &arguments.page,
+        Command::Plan(arguments) => &arguments.page.page,
+        Command::Run(arguments) => &arguments.page.page,
+        Command::Status(arguments) => &arguments.page.page,
+        Command::Events(arguments) => &arguments.page.page,
+        Command::Stop(arguments) | Command::Pause(arguments) | Command::Resume(arguments) => &arguments.page.page,
+        Command::Approve(arguments) => &arguments.request.page.page,
+        Command::Rollback(arguments) => &arguments.page.page,
+        Command::Audit(crate::arguments::AuditCommand::Verify(arguments)) => &arguments.page.page,
+        Command::Sessions(arguments) => &arguments.page,
+        Command::Completions(_) | Command::Man(_) => return None,
+    };
+    let from_environment = std::env::var_os("TIDEGATE_RUNBOOK").is_some_and(|known| known == page.as_os_str());
+    (!from_environment).then(|| page.clone())
+}

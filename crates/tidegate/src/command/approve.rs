@@ -1,0 +1,50 @@
+//! `approve`: a person releases a confirm step.
+
+use std::collections::BTreeMap;
+
+use tidegate_engine::digest::Digest;
+use tidegate_engine::request::RequestKind;
+use tidegate_engine::runner::refuses_approval;
+use tidegate_runbook::Action;
+
+use crate::arguments::ApproveArguments;
+use crate::command::request::Counter;
+use crate::desk::{self, Desk};
+use crate::exit_code::{self, ExitCode};
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+pub(crate) async fn perform(screen: &Screen, arguments: &ApproveArguments) -> Result<ExitCode, Failure> {
+    let desk = Desk::open(screen, &arguments.request.page, &BTreeMap::new())?;
+    let step = desk::name("STEP", &arguments.step)?;
+    let Some(Action::Confirm(confirm)) = desk.program.step(&step).map(|step| &step.action) else {
+        let confirms: Vec<&str> = desk
+            .program
+            .runbook
+            .steps()
+            .filter(|(_, step)| matches!(step.action, Action::Confirm(_)))
+            .map(|(_, step)| step.id.as_str())
+            .collect();
+        return Err(Failure::usage(
+            format!("{step} is no confirm of this page"),
+            format!("Its confirms are: {}.", confirms.join(", ")),
+        ));
+    };
+    let counter = Counter::open(&desk, &arguments.request.actor).await?;
+    if let Some(why) = refuses_approval(confirm, &counter.by, &counter.state.by) {
+        return Err(Failure::refused(why, vec!["Have somebody approve who may.".to_owned()]));
+    }
+    let head = counter.history.head.hash;
+    if let Some(shown) = &arguments.head
+        && Digest::from_hex(shown) != Some(head)
+    {
+        return Err(Failure {
+            code: exit_code::DRIFT,
+            kind: "drift",
+            message: format!("the journal's head is {head} now, and you were shown {shown}"),
+            next: vec!["Look at what happened since: tidegate events".to_owned()],
+        });
+    }
+    screen.talk(&format!("Approving {step} at head {}:{head}", counter.history.head.seq));
+    counter.ask(RequestKind::Approve { step, head }).await
+}

@@ -1,0 +1,223 @@
+//! The table of stages, steps, ways, and blocks that are no steps.
+
+use serde::Serialize;
+use tidegate_engine::plan::describe;
+use tidegate_engine::sources::Places;
+use tidegate_runbook::{Runbook, Sources, Step, StoreKind};
+
+use crate::exit_code::ExitCode;
+use crate::render::diagnostics::Finding;
+use crate::render::table::table;
+use crate::screen::{Screen, Tone};
+
+/// `check --json`
+#[derive(Serialize)]
+pub(crate) struct Document {
+    pub(crate) exit_code: ExitCode,
+    pub(crate) page: String,
+    /// There if the page is a runbook.
+    pub(crate) runbook: Option<Contents>,
+    pub(crate) diagnostics: Vec<Finding>,
+}
+
+/// What a page holds.
+#[derive(Serialize)]
+pub(crate) struct Contents {
+    id: String,
+    title: String,
+    meaning: String,
+    stores: Vec<StoreLine>,
+    parameters: Vec<ParameterLine>,
+    stages: Vec<StageLine>,
+    ways: Vec<WayLine>,
+    not_steps: Vec<ProseLine>,
+}
+
+#[derive(Serialize)]
+struct StoreLine {
+    name: String,
+    kind: &'static str,
+    home: bool,
+}
+
+#[derive(Serialize)]
+struct ParameterLine {
+    name: String,
+    kind: String,
+    secret: bool,
+    env: Option<String>,
+    default: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StageLine {
+    id: String,
+    title: String,
+    manual: bool,
+    no_return: bool,
+    steps: Vec<StepLine>,
+}
+
+#[derive(Serialize)]
+struct WayLine {
+    id: String,
+    title: String,
+    from: Vec<String>,
+    to: Option<String>,
+    when: Option<String>,
+    steps: Vec<StepLine>,
+}
+
+#[derive(Serialize)]
+struct StepLine {
+    id: String,
+    verb: &'static str,
+    what: String,
+    place: String,
+    requires: Vec<String>,
+    ensures: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ProseLine {
+    language: String,
+    place: String,
+    example: bool,
+}
+
+/// What a page holds, ready to be shown.
+pub(crate) fn contents(runbook: &Runbook, sources: &Sources) -> Contents {
+    let places = Places::new(sources);
+    let names = |names: &[tidegate_runbook::Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let step = |step: &Step| StepLine {
+        id: step.id.to_string(),
+        verb: step.action.verb(),
+        what: describe(step),
+        place: places.describe(&step.head),
+        requires: names(&step.requires),
+        ensures: names(&step.ensures),
+    };
+    Contents {
+        id: runbook.id.to_string(),
+        title: runbook.title.clone(),
+        meaning: tidegate_engine::digest::Digest(runbook.meaning).to_string(),
+        stores: runbook
+            .stores
+            .iter()
+            .map(|store| StoreLine {
+                name: store.name.to_string(),
+                kind: match store.kind {
+                    StoreKind::Postgres => "postgres",
+                    StoreKind::Pgbouncer => "pgbouncer",
+                    StoreKind::Http => "http",
+                },
+                home: store.home,
+            })
+            .collect(),
+        parameters: runbook
+            .parameters
+            .iter()
+            .map(|parameter| ParameterLine {
+                name: parameter.name.to_string(),
+                kind: format!("{:?}", parameter.kind).to_lowercase(),
+                secret: parameter.secret,
+                env: parameter.env.clone(),
+                default: parameter.default.clone().filter(|_| !parameter.secret),
+            })
+            .collect(),
+        stages: runbook
+            .stages
+            .iter()
+            .map(|stage| StageLine {
+                id: stage.id.to_string(),
+                title: stage.title.clone(),
+                manual: stage.manual,
+                no_return: stage.no_return,
+                steps: stage.steps.iter().map(step).collect(),
+            })
+            .collect(),
+        ways: runbook
+            .ways
+            .iter()
+            .map(|way| WayLine {
+                id: way.id.to_string(),
+                title: way.title.clone(),
+                from: names(&way.from),
+                to: way.to.as_ref().map(ToString::to_string),
+                when: way.when.clone(),
+                steps: way.steps.iter().map(step).collect(),
+            })
+            .collect(),
+        not_steps: runbook
+            .not_steps
+            .iter()
+            .map(|block| ProseLine {
+                language: block.language.clone(),
+                place: places.describe(&block.span),
+                example: block.example,
+            })
+            .collect(),
+    }
+}
+
+/// The table for people.
+pub(crate) fn text(screen: &Screen, runbook: &Runbook, sources: &Sources) -> String {
+    let contents = contents(runbook, sources);
+    let strong = |text: &str| screen.paint(Tone::Strong, text);
+    let mut text = format!("{}: {} ({})\n", strong(&contents.id), contents.title, runbook.page);
+    let rows = |steps: &[StepLine]| -> Vec<Vec<String>> {
+        steps
+            .iter()
+            .map(|step| {
+                let line = step.place.rsplit(':').next().unwrap_or_default();
+                vec![format!("line {line}"), step.verb.to_owned(), step.id.clone(), step.what.clone()]
+            })
+            .collect()
+    };
+    for (stage, line) in runbook.stages.iter().zip(&contents.stages) {
+        let mut marks = Vec::new();
+        if line.manual {
+            marks.push("manual: runs with --stage".to_owned());
+        }
+        if line.no_return {
+            marks.push("no return".to_owned());
+        }
+        if stage.hold.is_some() {
+            marks.push("holds afterwards".to_owned());
+        }
+        let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join("; ")) };
+        text.push_str(&format!("\n{} {}{marks}\n", strong(&format!("Stage {}:", line.id)), line.title));
+        text.push_str(&table(2, &rows(&line.steps)));
+    }
+    for way in &contents.ways {
+        let to = way.to.as_ref().map_or("the start".to_owned(), |to| format!("the state after {to}"));
+        let when = way.when.as_ref().map_or(String::new(), |when| format!("  {when}\n"));
+        text.push_str(&format!(
+            "\n{} {}\n  from {} to {to}\n{when}",
+            strong(&format!("Way {}:", way.id)),
+            way.title,
+            way.from.join(", "),
+        ));
+        text.push_str(&table(2, &rows(&way.steps)));
+    }
+    if !contents.not_steps.is_empty() {
+        text.push_str(&format!("\n{}\n", strong("Blocks that are no steps")));
+        let rows: Vec<Vec<String>> = contents
+            .not_steps
+            .iter()
+            .map(|block| {
+                let mark = if block.example { "example" } else { "" };
+                vec![block.place.clone(), block.language.clone(), mark.to_owned()]
+            })
+            .collect();
+        text.push_str(&table(2, &rows));
+    }
+    let steps: usize = contents.stages.iter().map(|stage| stage.steps.len()).sum();
+    text.push_str(&format!(
+        "\n{steps} steps in {} stages, {} ways back, {} blocks that are no steps\n",
+        contents.stages.len(),
+        contents.ways.len(),
+        contents.not_steps.len(),
+    ));
+    text
+}
