@@ -17,14 +17,10 @@ use crate::verb::seal;
 mod contents;
 mod dump;
 pub(crate) mod dump_file;
-#[cfg(test)]
-pub(crate) mod ground;
 mod precheck;
 mod rehearsal;
 mod scratch;
 pub(crate) mod snapshot;
-#[cfg(test)]
-mod tests;
 pub(crate) mod tools;
 
 use dump::{Dumped, TableName};
@@ -126,3 +122,8 @@ fn outcome(dumped: &Dumped, counted: &[Counted], rehearsed: &str) -> Outcome {
         ..Outcome::default()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod ground;
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,6 @@ mod loss;
 pub(crate) mod removal;
 mod replay;
 mod script;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use loss::loss;
 
@@ -171,3 +169,6 @@ impl Dump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

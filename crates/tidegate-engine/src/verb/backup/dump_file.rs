@@ -245,3 +245,37 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> StepError {
     let word = if full { "the disk is full: " } else { "" };
     StepError::refused(format!("{word}cannot {what} {}: {error}", path.display()), next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_as_such() {
+        let path = Path::new("/dev/full");
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        let mut writer = Writer { file: tokio::fs::File::from_std(file), path };
+        let written = match writer.write(b"x").await {
+            Ok(()) => writer.finish().await,
+            failed => failed,
+        };
+        let error = written.unwrap_err().to_string();
+        assert!(error.starts_with("the disk is full: cannot write /dev/full"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_stays_as_it_is() {
+        let folder = std::env::temp_dir().join(format!("tidegate-test-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let (taken, other) = (folder.join("taken"), folder.join("other"));
+        std::fs::write(&taken, "first").unwrap();
+        std::fs::write(&other, "second").unwrap();
+        let refused = rename_to_new(&other, &taken).unwrap_err();
+        let kept = std::fs::read_to_string(&taken).unwrap();
+        rename_to_new(&other, &folder.join("free")).unwrap();
+        let moved = std::fs::read_to_string(folder.join("free")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        assert_eq!((&*kept, &*moved), ("first", "second"));
+    }
+}

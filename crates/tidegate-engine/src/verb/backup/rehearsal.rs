@@ -1,7 +1,7 @@
 //! Restoring a dump into the scratch database and holding it against what the snapshot saw.
 
 use tidegate_runbook::{Name, Step};
-use tidegate_store::postgres::{Session, quote_identifier, quote_literal};
+use tidegate_store::postgres::{Session, quote_identifier};
 
 use super::dump::Dumped;
 use super::scratch::{Found, Scratch};
@@ -141,7 +141,7 @@ async fn differences<'a>(
     seen: &Seen<'a>,
 ) -> Result<(Vec<String>, Vec<&'a Name>), StepError> {
     let mut differences = Vec::new();
-    scratch.session.run(&format!("SET row_security = {}", quote_literal("off"))).await?;
+    scratch.session.run("SET row_security = off; SET statement_timeout = 0").await?;
     for table in seen.counted {
         let restored = snapshot::count(&scratch.session, &table.quoted()).await?;
         if restored != table.rows {

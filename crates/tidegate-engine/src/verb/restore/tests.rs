@@ -9,8 +9,8 @@ use crate::outcome::Outcome;
 use crate::state::StepState;
 use crate::verb::backup::ground::{Deployment, Ground, name};
 
-const RICH: &str = include_str!("rich.sql");
-const DISTURB: &str = include_str!("disturb.sql");
+const RICH: &str = include_str!("tests/rich.sql");
+const DISTURB: &str = include_str!("tests/disturb.sql");
 /// Needs a superuser.
 const EVENT_TRIGGER: &str = "CREATE FUNCTION public.on_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no drop'; END $$;
 CREATE EVENT TRIGGER no_drop ON sql_drop EXECUTE FUNCTION public.on_drop();";
