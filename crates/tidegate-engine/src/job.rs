@@ -51,7 +51,11 @@ impl<'a> Job<'a> {
     /// `application_name` of every connection that works for this step.
     #[must_use]
     pub(crate) fn application(&self) -> String {
-        format!("{}{}", lease::application_prefix(self.epoch), self.step.id)
+        match self.epoch {
+            // A dry run holds no lease: nobody who takes one may end its connections.
+            0 => format!("tidegate/plan/{}", self.step.id),
+            epoch => format!("{}{}", lease::application_prefix(epoch), self.step.id),
+        }
     }
 
     /// The store the step speaks to.

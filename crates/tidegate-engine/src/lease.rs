@@ -12,6 +12,12 @@ use crate::journal::{signed, unsigned};
 /// How long a taking waits for backends of the old holder to end.
 const BACKENDS_GONE_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a taking waits for backends of other logins, which it may not end.
+const OTHERS_GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The lease as another process sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeaseInfo {
@@ -131,8 +137,7 @@ pub async fn take(session: &Session, me: &Holder, lasts: Duration) -> Result<Tak
         }
         gone = holder.gone;
     }
-    let prefix = application_prefix(found.epoch);
-    let ended_backends = sessions::end_by_application(session, &prefix, BACKENDS_GONE_WITHIN).await?;
+    let ended_backends = end_backends_of(session, found.epoch).await?;
     let before = signed(found.epoch);
     let seconds = lasts.as_secs_f64();
     let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
@@ -169,8 +174,7 @@ pub async fn retake(
     if found.epoch != epoch {
         return Err(found.holder.map_or(LeaseError::Raced, LeaseError::Held));
     }
-    let ended_backends =
-        sessions::end_by_application(session, &application_prefix(epoch), BACKENDS_GONE_WITHIN).await?;
+    let ended_backends = end_backends_of(session, epoch).await?;
     let (before, seconds, force) = (signed(epoch), lasts.as_secs_f64(), true);
     let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
         (&before, Type::INT8),
@@ -184,6 +188,27 @@ pub async fn retake(
     ];
     let rows = session.query(include_str!("lease/take.sql"), &parameters).await?;
     rows.first().map(|row| Taken { epoch: unsigned(row.get(0)), ended_backends }).ok_or(LeaseError::Raced)
+}
+
+/// Ends the backends of an epoch's holder: a killed client's backend goes on, and may yet commit.
+///
+/// Those of other logins (a dump, a check with `@login`) may be out of this role's reach. They hold no fence, because a
+/// gate always runs as the home login; they are given a moment to end by themselves.
+async fn end_backends_of(session: &Session, epoch: u64) -> Result<u64, Failure> {
+    let prefix = application_prefix(epoch);
+    let mut ended = 0_u64;
+    let begun = std::time::Instant::now();
+    loop {
+        let outcome = sessions::end_by_prefix(session, &prefix, BACKENDS_GONE_WITHIN).await?;
+        ended = ended.saturating_add(u64::try_from(outcome.ended.len()).unwrap_or(u64::MAX));
+        if !outcome.lingering.is_empty() {
+            return sessions::end_by_application(session, &prefix, BACKENDS_GONE_WITHIN).await;
+        }
+        if outcome.refused.is_empty() || begun.elapsed() >= OTHERS_GONE_WITHIN {
+            return Ok(ended);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Gives a sign of life; false if the lease is another's.
