@@ -59,6 +59,20 @@ pub fn resolve(
     sets: &BTreeMap<String, String>,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Values, Vec<ParameterError>> {
+    resolve_for(declared, sets, environment, &BTreeMap::new())
+}
+
+/// As [`resolve`]; what neither `--set` nor the environment supplies has the value that `run` was started with.
+/// The journal keeps no secrets, so that those are asked for again.
+///
+/// # Errors
+/// All that is wrong, in order of declaration.
+pub fn resolve_for(
+    declared: &[Parameter],
+    sets: &BTreeMap<String, String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    run: &BTreeMap<String, String>,
+) -> Result<Values, Vec<ParameterError>> {
     let mut errors = Vec::new();
     for name in sets.keys() {
         if !declared.iter().any(|parameter| parameter.name.as_str() == name) {
@@ -73,6 +87,7 @@ pub fn resolve(
             .get(parameter.name.as_str())
             .cloned()
             .or_else(|| parameter.env.as_deref().and_then(environment))
+            .or_else(|| run.get(parameter.name.as_str()).filter(|text| *text != SECRET).cloned())
             .or_else(|| parameter.default.clone());
         match given {
             None => errors.push(ParameterError::Missing {

@@ -116,14 +116,15 @@ pub fn describe(step: &Step) -> String {
 /// # Errors
 /// [`OpenError`] if parameters or stores cannot be used, or the journal does not hold together.
 pub async fn dry_run(program: Rc<Program>, doors: Rc<Doors>, options: &Options) -> Result<DryRun, OpenError> {
-    let values = crate::parameters::resolve(&program.runbook.parameters, &options.sets, &|name| {
-        doors.environment(name)
-    })
-    .map_err(OpenError::Parameters)?;
     let home = doors.connect_home("tidegate/plan").await?;
     let history = History::read(&home).await?;
     let newest =
         history.newest()?.filter(|state| !state.phase.is_final() && state.runbook == program.runbook.id);
+    let of_run = newest.as_ref().map(|state| state.parameters.clone()).unwrap_or_default();
+    let declared = &program.runbook.parameters;
+    let values =
+        crate::parameters::resolve_for(declared, &options.sets, &|name| doors.environment(name), &of_run)
+            .map_err(OpenError::Parameters)?;
     let versions = VersionTable::new(&program.runbook.versions);
     let applied = versions.applied(&home).await?;
     let drift = crate::runner::drift_in(&program, &versions, &applied)

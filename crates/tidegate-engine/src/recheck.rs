@@ -86,12 +86,12 @@ pub async fn recheck(
     options: &Options,
     stage: Option<Name>,
 ) -> Result<Vec<RecheckLine>, OpenError> {
-    let mut values = crate::parameters::resolve(&program.runbook.parameters, &options.sets, &|name| {
-        doors.environment(name)
-    })
-    .map_err(OpenError::Parameters)?;
     let home = doors.connect_home("tidegate/recheck").await?;
     let state = run_of(&program, &home).await?;
+    let declared = &program.runbook.parameters;
+    let mut values =
+        crate::parameters::resolve_for(declared, &options.sets, &|name| doors.environment(name), &state.parameters)
+            .map_err(OpenError::Parameters)?;
     let wanted = wanted(&program, &state, stage.as_ref())?;
     kept::restore(&mut values, &state, &home).await?;
     let versions = VersionTable::new(&program.runbook.versions);

@@ -1,6 +1,7 @@
 //! Opening a run: connect, verify, take the lease, start or resume.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tidegate_runbook::{Name, StoreKind};
@@ -63,17 +64,26 @@ impl Runner {
         purpose: Purpose,
         observer: Rc<RefCell<dyn Observer>>,
     ) -> Result<Opened, OpenError> {
-        let values =
-            parameters::resolve(&program.runbook.parameters, &options.sets, &|name| doors.environment(name))
-                .map_err(OpenError::Parameters)?;
+        let given = |run: &BTreeMap<String, String>| {
+            let declared = &program.runbook.parameters;
+            parameters::resolve_for(declared, &options.sets, &|name| doors.environment(name), run)
+        };
+        if let Err(errors) = given(&BTreeMap::new())
+            && !errors.iter().all(|error| matches!(error, parameters::ParameterError::Missing { .. }))
+        {
+            return Err(OpenError::Parameters(errors));
+        }
         addresses_resolve(&program, &doors)?;
         let home = doors.connect_home("tidegate/open").await?;
         let binding = bind(&program, &doors, &home).await?;
-        journal::install(&home).await.map_err(read_only_or)?;
         let history = History::read(&home).await?;
         history_holds(&history, &binding, options)?;
         let before = history.newest()?;
         let newest = admit(&program, &home, &history, before, purpose, options).await?;
+        // What is missing may be what the run was started with.
+        let of_run = newest.as_ref().map(|state| state.parameters.clone()).unwrap_or_default();
+        let values = given(&of_run).map_err(OpenError::Parameters)?;
+        journal::install(&home).await.map_err(read_only_or)?;
         let me = Holder::this_process(&options.actor);
         let taken = lease::take(&home, &me, program.runbook.limits.lease).await?;
         crash::point(Site::LeaseTaken, program.runbook.id.as_str());
