@@ -18,6 +18,8 @@ pub struct AuditVerdict {
     pub head: Digest,
     /// How much that proves.
     pub proof: Proof,
+    /// Pages and evidence, kept beside the events, that are not what their digest says.
+    pub texts_changed: Vec<Digest>,
 }
 
 /// How much an audit proves.
@@ -44,13 +46,13 @@ impl AuditVerdict {
     /// Whether nothing speaks against the journal.
     #[must_use]
     pub fn holds(&self) -> bool {
-        !matches!(self.proof, Proof::HeadMissing { .. })
+        !matches!(self.proof, Proof::HeadMissing { .. }) && self.texts_changed.is_empty()
     }
 }
 
 impl std::fmt::Display for AuditVerdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { events, runs, head, proof } = self;
+        let Self { events, runs, head, proof, texts_changed } = self;
         match proof {
             Proof::Consistent {} => write!(
                 f,
@@ -69,7 +71,12 @@ impl std::fmt::Display for AuditVerdict {
                  {head}) and is not the one that the head was printed by. It was written anew or cut, or belongs to \
                  another store"
             ),
+        }?;
+        if texts_changed.is_empty() {
+            return Ok(());
         }
+        let changed: Vec<String> = texts_changed.iter().map(ToString::to_string).collect();
+        write!(f, ". Pages or evidence kept beside the events were changed: {}", changed.join(", "))
     }
 }
 
@@ -79,8 +86,8 @@ impl std::fmt::Display for AuditVerdict {
 /// [`JournalError::Broken`], [`JournalError::Unreadable`] or [`JournalError::Illegal`] at the first event that does not
 /// fit; [`JournalError::Newer`] if a newer program wrote it.
 pub async fn verify(session: &Session, head: Option<&str>) -> Result<AuditVerdict, JournalError> {
-    let (stored, found) = match journal::format(session).await? {
-        None => (Vec::new(), Head { seq: 0, hash: Digest::ZERO }),
+    let (stored, found, texts_changed) = match journal::format(session).await? {
+        None => (Vec::new(), Head { seq: 0, hash: Digest::ZERO }, Vec::new()),
         Some(format) if format > journal::FORMAT => {
             return Err(JournalError::Newer { found: format, known: journal::FORMAT });
         }
@@ -88,8 +95,9 @@ pub async fn verify(session: &Session, head: Option<&str>) -> Result<AuditVerdic
             session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             let found = journal::head(session).await;
             let stored = journal::stored(session, 0).await;
+            let changed = texts_changed(session).await;
             session.run("ROLLBACK").await?;
-            (stored?, found?)
+            (stored?, found?, changed?)
         }
     };
     let records = journal::verify(&stored, found)?;
@@ -109,5 +117,11 @@ pub async fn verify(session: &Session, head: Option<&str>) -> Result<AuditVerdic
             }
         }
     };
-    Ok(AuditVerdict { events: found.seq, runs: runs.len(), head: found.hash, proof })
+    Ok(AuditVerdict { events: found.seq, runs: runs.len(), head: found.hash, proof, texts_changed })
+}
+
+/// Kept texts whose digest, computed by the server, is not the one that they are kept under.
+async fn texts_changed(session: &Session) -> Result<Vec<Digest>, JournalError> {
+    let rows = session.query(include_str!("audit/texts_changed.sql"), &[]).await?;
+    Ok(rows.iter().filter_map(|row| Digest::from_bytes(row.get(0))).collect())
 }

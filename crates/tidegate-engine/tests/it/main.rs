@@ -3,7 +3,13 @@
 #[cfg(test)]
 mod backup_restore;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod deciding;
+#[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod drift;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
@@ -11,9 +17,9 @@ mod forward;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
-mod outside;
-#[cfg(test)]
 mod leaves_nothing;
+#[cfg(test)]
+mod outside;
 #[cfg(test)]
 mod stage_hand;
 #[cfg(test)]
