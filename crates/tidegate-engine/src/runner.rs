@@ -2,6 +2,7 @@
 
 mod adopting;
 mod back;
+mod back_step;
 mod checking;
 mod deciding;
 mod forward;

@@ -154,7 +154,7 @@ impl Runner {
     }
 
     /// Standing effects after a stage, newest first.
-    fn undo_order(&self, to: Option<&Name>) -> Result<Vec<Name>, StepError> {
+    pub(super) fn undo_order(&self, to: Option<&Name>) -> Result<Vec<Name>, StepError> {
         if let Some(to) = to
             && self.program.runbook.stage(to).is_none()
         {
