@@ -118,6 +118,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// The journal's events
     Events(EventsArguments),
+    /// What happened, under each block of the page
+    Report(ReportArguments),
     /// Have the runner stop its step and halt
     Stop(RequestArguments),
     /// Have the runner wait after its step
@@ -126,8 +128,20 @@ pub(crate) enum Command {
     Resume(RequestArguments),
     /// Approve a confirm step
     Approve(ApproveArguments),
+    /// Take over an edited page for a halted run, if no started step changed meaning
+    Amend(DecideArguments),
+    /// Accept a version or checksum that differs
+    AcceptDrift(AcceptDriftArguments),
+    /// Take over what exists as the effect of a step, if it is exactly what the step makes
+    Adopt(AdoptArguments),
+    /// Give the run up where it stands
+    Abandon(DecideArguments),
+    /// Ask the checks and records of completed stages again
+    Recheck(RecheckArguments),
     /// Go back: by undo to a stage, one step, or along a written way
     Rollback(RollbackArguments),
+    /// Examine journal, version table and objects; change nothing
+    Doctor(DoctorArguments),
     /// The journal's chain of hashes
     #[command(subcommand)]
     Audit(AuditCommand),

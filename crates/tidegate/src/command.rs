@@ -3,9 +3,13 @@
 mod approve;
 mod audit;
 mod check;
+mod decide;
+mod doctor;
 mod events;
 mod manual;
 mod plan;
+mod recheck;
+mod report;
 mod request;
 mod rollback;
 mod run;
@@ -55,11 +59,18 @@ pub(crate) async fn perform(screen: &Screen, command: Command) -> Result<ExitCod
         Command::Run(arguments) => run::perform(screen, &arguments).await,
         Command::Status(arguments) => status::perform(screen, &arguments).await,
         Command::Events(arguments) => events::perform(screen, &arguments).await,
+        Command::Report(arguments) => report::perform(screen, &arguments).await,
         Command::Stop(arguments) => request::stop(screen, &arguments).await,
         Command::Pause(arguments) => request::pause(screen, &arguments).await,
         Command::Resume(arguments) => request::resume(screen, &arguments).await,
         Command::Approve(arguments) => approve::perform(screen, &arguments).await,
+        Command::Amend(arguments) => decide::amend(screen, &arguments).await,
+        Command::AcceptDrift(arguments) => decide::accept_drift(screen, &arguments).await,
+        Command::Adopt(arguments) => decide::adopt(screen, &arguments).await,
+        Command::Abandon(arguments) => decide::abandon(screen, &arguments).await,
+        Command::Recheck(arguments) => recheck::perform(screen, &arguments).await,
         Command::Rollback(arguments) => rollback::perform(screen, &arguments).await,
+        Command::Doctor(arguments) => doctor::perform(screen, &arguments).await,
         Command::Audit(arguments) => audit::perform(screen, &arguments).await,
         Command::Sessions(arguments) => sessions::perform(screen, &arguments).await,
         Command::Completions(arguments) => manual::completions(screen, arguments.shell),
@@ -75,9 +86,15 @@ pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
         Command::Run(arguments) => &arguments.page.page,
         Command::Status(arguments) => &arguments.page.page,
         Command::Events(arguments) => &arguments.page.page,
+        Command::Report(arguments) => &arguments.page.page,
         Command::Stop(arguments) | Command::Pause(arguments) | Command::Resume(arguments) => &arguments.page.page,
         Command::Approve(arguments) => &arguments.request.page.page,
+        Command::Amend(arguments) | Command::Abandon(arguments) => &arguments.page.page,
+        Command::AcceptDrift(arguments) => &arguments.decide.page.page,
+        Command::Adopt(arguments) => &arguments.decide.page.page,
+        Command::Recheck(arguments) => &arguments.page.page,
         Command::Rollback(arguments) => &arguments.page.page,
+        Command::Doctor(arguments) => &arguments.page.page,
         Command::Audit(crate::arguments::AuditCommand::Verify(arguments)) => &arguments.page.page,
         Command::Sessions(arguments) => &arguments.page,
         Command::Completions(_) | Command::Man(_) => return None,

@@ -16,7 +16,8 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::render::advice::with_page;
-use crate::render::back::{self, Option as BackOption};
+use crate::render::back::{self, WayBack, capital};
+use crate::render::event::back_text;
 use crate::screen::Screen;
 use crate::watcher::Watcher;
 
@@ -32,6 +33,7 @@ pub(crate) async fn perform(screen: &Screen, arguments: &RollbackArguments) -> R
     };
     let sets = desk::sets(&arguments.sets)?;
     let desk = Desk::open(screen, &arguments.page, &sets)?;
+    let step = arguments.step.as_deref().map(|step| desk::name("--step", step)).transpose()?;
     let backs = backs(&desk, arguments)?;
     let options = desk::options(Some(actor), &RunInput::default(), &sets)?;
     let interrupt = Interrupt::listen(screen)?;
@@ -40,8 +42,16 @@ pub(crate) async fn perform(screen: &Screen, arguments: &RollbackArguments) -> R
     let opened = Runner::open(desk.program.clone(), desk.doors.clone(), &options, Purpose::Back, observer).await;
     let Opened { mut runner, .. } = opened.inspect_err(|_| watcher.borrow_mut().end())?;
     let mut ways = Vec::new();
-    for back in backs {
-        ways.push(BackOption { found: runner.plan_back(back.clone()).await, back });
+    match &step {
+        Some(step) => {
+            ways.push(WayBack { about: format!("One step: {step}"), found: runner.plan_back_step(step).await });
+        }
+        None => {
+            for back in backs {
+                let about = capital(&back_text(&back));
+                ways.push(WayBack { about, found: runner.plan_back(back).await });
+            }
+        }
     }
     let chosen = if goes { choose(&desk, arguments, &ways) } else { Ok(None) };
     let plan = match chosen {
@@ -110,7 +120,7 @@ fn destination(desk: &Desk, to: &str) -> Result<Option<Name>, Failure> {
 fn choose(
     desk: &Desk,
     arguments: &RollbackArguments,
-    ways: &[BackOption],
+    ways: &[WayBack],
 ) -> Result<Option<BackPlan>, Failure> {
     let fitting: Vec<&BackPlan> = ways.iter().filter_map(|way| way.found.as_ref().ok()).collect();
     let plan = match fitting.as_slice() {

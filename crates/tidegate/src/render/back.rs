@@ -10,14 +10,13 @@ use uuid::Uuid;
 use crate::desk::Desk;
 use crate::exit_code::{self, ExitCode};
 use crate::render::advice::with_page;
-use crate::render::event::back_text;
 use crate::render::loss;
 use crate::screen::Tone;
 
 /// One way back, and what was found of it.
-pub(crate) struct Option {
-    /// The way.
-    pub(crate) back: Back,
+pub(crate) struct WayBack {
+    /// What it is, for people.
+    pub(crate) about: String,
     /// Its plan, or why it does not lead back from here.
     pub(crate) found: Result<BackPlan, StepError>,
 }
@@ -32,8 +31,8 @@ struct Document<'a> {
 #[derive(Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 enum Line<'a> {
-    Fits { back: &'a Back, order: &'a [Name], loss: &'a [LossLine], figures: String, command: String },
-    Refused { back: &'a Back, message: String, next: Vec<String> },
+    Fits { about: &'a str, back: &'a Back, order: &'a [Name], loss: &'a [LossLine], figures: String, command: String },
+    Refused { about: &'a str, message: String, next: Vec<String> },
 }
 
 /// The command that takes a way, its loss accepted.
@@ -48,7 +47,7 @@ pub(crate) fn command(plan: &BackPlan) -> String {
 }
 
 /// Shows every way; nothing is taken. The exit code says whether any fits.
-pub(crate) fn show(desk: &Desk, runner: &Runner, ways: &[Option]) -> ExitCode {
+pub(crate) fn show(desk: &Desk, runner: &Runner, ways: &[WayBack]) -> ExitCode {
     let exit_code =
         if ways.iter().any(|way| way.found.is_ok()) { exit_code::DONE } else { exit_code::HALTED };
     let command = |plan: &BackPlan| with_page(&command(plan), desk.page.as_deref());
@@ -57,6 +56,7 @@ pub(crate) fn show(desk: &Desk, runner: &Runner, ways: &[Option]) -> ExitCode {
             .iter()
             .map(|way| match &way.found {
                 Ok(plan) => Line::Fits {
+                    about: &way.about,
                     back: &plan.back,
                     order: &plan.order,
                     loss: &plan.loss,
@@ -65,7 +65,7 @@ pub(crate) fn show(desk: &Desk, runner: &Runner, ways: &[Option]) -> ExitCode {
                 },
                 Err(error) => {
                     let (message, next) = refusal(error);
-                    Line::Refused { back: &way.back, message, next }
+                    Line::Refused { about: &way.about, message, next }
                 }
             })
             .collect();
@@ -78,7 +78,7 @@ pub(crate) fn show(desk: &Desk, runner: &Runner, ways: &[Option]) -> ExitCode {
         runner.state().phase.word()
     );
     for way in ways {
-        text.push_str(&format!("\n{}\n", desk.screen.paint(Tone::Strong, &capital(&back_text(&way.back)))));
+        text.push_str(&format!("\n{}\n", desk.screen.paint(Tone::Strong, &way.about)));
         match &way.found {
             Ok(plan) => text.push_str(&plan_text(plan, &command(plan))),
             Err(error) => {
@@ -112,7 +112,8 @@ fn refusal(error: &StepError) -> (String, Vec<String>) {
     }
 }
 
-fn capital(text: &str) -> String {
+/// The text with its first letter in capital.
+pub(crate) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + characters.as_str())
 }
