@@ -47,9 +47,16 @@ pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> V
             next.push("See who works on this store: tidegate status".to_owned());
         }
     }
-    next.push("Go on from here: tidegate run --apply --actor NAME".to_owned());
-    next.push(way_back(state));
+    next.extend(from_here(state));
     next
+}
+
+/// How to go on, and how to get back.
+fn from_here(state: &RunState) -> Vec<String> {
+    if state.phase.back().is_some() {
+        return vec!["Go on with the way back: give the same `tidegate rollback` command again.".to_owned()];
+    }
+    vec!["Go on from here: tidegate run --apply --actor NAME".to_owned(), way_back(state)]
 }
 
 /// How to get back from where the run stands.
@@ -198,5 +205,7 @@ pub fn after_signal(reason: HaltReason, state: &RunState) -> Vec<String> {
         | HaltReason::WentBack
         | HaltReason::Lost => "See `tidegate status`.",
     };
-    vec![first.to_owned(), "Go on: tidegate run --apply --actor NAME".to_owned(), way_back(state)]
+    let mut next = vec![first.to_owned()];
+    next.extend(from_here(state));
+    next
 }

@@ -127,6 +127,10 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             {
                 return Err("another attempt was started");
             }
+            let complete = matches!(state.steps.get(step), Some(StepState::Done { .. }));
+            if complete && state.started.contains(step) {
+                return Err("a completed change does not fail");
+            }
             let failed =
                 StepState::Failed { attempt: *attempt, unknown: *unknown, message: message.clone(), at };
             state.steps.insert(step.clone(), failed);

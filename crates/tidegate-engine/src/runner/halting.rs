@@ -9,7 +9,7 @@ use crate::advice;
 use crate::crash::{self, Site};
 use crate::ending::Ending;
 use crate::error::StepError;
-use crate::event::{Event, HaltReason};
+use crate::event::{Back, Event, HaltReason};
 use crate::observer::Progress;
 use crate::runner::{Runner, Stop};
 use crate::signals::Signal;
@@ -51,15 +51,20 @@ impl Runner {
             _ => HaltReason::Error,
         };
         let message = advice::message(&error);
-        let failed = Event::StepFailed {
-            step: step.clone(),
-            attempt,
-            unknown,
-            message: message.clone(),
-            sqlstate: error.sqlstate().map(str::to_owned),
-        };
+        let mut events = Vec::new();
+        // An undo that is refused leaves its step as complete as it was.
+        let undoing = self.state.phase.back().is_some_and(|back| matches!(back.back, Back::Undo { .. }));
+        if !undoing {
+            events.push(Event::StepFailed {
+                step: step.clone(),
+                attempt,
+                unknown,
+                message: message.clone(),
+                sqlstate: error.sqlstate().map(str::to_owned),
+            });
+        }
         let next = advice::after_step(&error, self.program.step(step), &self.state);
-        self.halt(Some(step.clone()), reason, message, next, vec![failed]).await
+        self.halt(Some(step.clone()), reason, message, next, events).await
     }
 
     /// Halts because of a signal.

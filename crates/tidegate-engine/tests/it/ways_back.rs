@@ -100,5 +100,11 @@ fn a_dependant_of_others_refuses_the_undo_even_under_cascade() {
         let ending = stage.back(&text(), Back::Undo { to: None }).await;
         assert!(halted(&ending).contains("view public.theirs"), "{ending:?}");
         assert!(stage.database.value::<bool>("SELECT to_regclass('theirs') IS NOT NULL").await);
+        // What was refused was not undone: it is, once the dependant is gone.
+        stage.database.execute("DROP VIEW theirs").await;
+        let ending = stage.back(&text(), Back::Undo { to: None }).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        let left = "SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')";
+        assert_eq!(stage.database.value::<i64>(left).await, 0);
     });
 }
