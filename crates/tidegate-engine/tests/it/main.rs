@@ -1,6 +1,8 @@
 //! The engine against real servers.
 
 #[cfg(test)]
+mod adopting;
+#[cfg(test)]
 mod backup_restore;
 #[cfg(test)]
 mod damage;

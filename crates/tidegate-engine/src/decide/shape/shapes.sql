@@ -25,8 +25,8 @@ FROM relations r WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
 UNION ALL
 SELECT 'column', r.name || '.' || pg_catalog.quote_ident(a.attname),
     concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
-        'default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), 'identity ' || nullif(a.attidentity, ''),
-        'generated ' || nullif(a.attgenerated, ''),
+        'default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), 'identity ' || nullif(a.attidentity::text, ''),
+        'generated ' || nullif(a.attgenerated::text, ''),
         (SELECT 'collate ' || l.collname FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation AND l.collname <> 'default'),
         'grants ' || (SELECT string_agg(g::text, ',' ORDER BY g::text) FROM unnest(a.attacl) g))
 FROM relations r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
@@ -45,7 +45,7 @@ SELECT 'constraint', coalesce(r.name, k.contypid::regtype::text) || '.' || pg_ca
 FROM pg_catalog.pg_constraint k LEFT JOIN relations r ON r.oid = k.conrelid
 WHERE k.oid >= 16384 AND k.connamespace NOT IN (TABLE outside)
 UNION ALL
-SELECT 'trigger', r.name || '.' || pg_catalog.quote_ident(t.tgname), pg_catalog.pg_get_triggerdef(t.oid) || ' ' || t.tgenabled
+SELECT 'trigger', r.name || '.' || pg_catalog.quote_ident(t.tgname), pg_catalog.pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
 FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
 WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'tidegate\_seal%'
 UNION ALL
@@ -55,7 +55,7 @@ SELECT 'policy', r.name || '.' || pg_catalog.quote_ident(p.polname),
         'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
 FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
 UNION ALL
-SELECT 'rule', r.name || '.' || pg_catalog.quote_ident(w.rulename), pg_catalog.pg_get_ruledef(w.oid) || ' ' || w.ev_enabled
+SELECT 'rule', r.name || '.' || pg_catalog.quote_ident(w.rulename), pg_catalog.pg_get_ruledef(w.oid) || ' ' || w.ev_enabled::text
 FROM pg_catalog.pg_rewrite w JOIN relations r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text,
