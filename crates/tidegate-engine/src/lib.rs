@@ -13,6 +13,7 @@ pub mod advice;
 pub mod audit;
 pub mod bundle;
 pub mod catalog;
+pub mod confirmation;
 pub mod crash;
 pub mod decide;
 pub mod digest;

@@ -85,6 +85,12 @@ impl Values {
         self.scalars.insert(name, value);
     }
 
+    /// Takes over everything that `other` holds.
+    pub(crate) fn take_over(&mut self, other: Self) {
+        self.scalars.extend(other.scalars);
+        self.relations.extend(other.relations);
+    }
+
     /// Keeps rows.
     pub fn set_relation(&mut self, step: Name, relation: Relation) {
         self.relations.insert(step, relation);

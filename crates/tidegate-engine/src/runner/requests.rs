@@ -6,7 +6,7 @@ use tidegate_runbook::{Action, Confirm, Name, Step};
 
 use crate::ending::Ending;
 use crate::event::{Event, Person, WaitingOn};
-use crate::observer::{Answer, Ask};
+use crate::observer::Answer;
 use crate::request::{Request, RequestKind, mark_taken};
 use crate::runner::forward::Flow;
 use crate::runner::{Runner, Stop};
@@ -161,24 +161,13 @@ impl Runner {
     }
 
     async fn ask(&mut self, step: &Step, confirm: &Confirm) -> Result<Option<Person>, Stop> {
-        let text = self.values.text(&confirm.text, false, str::to_owned).map_err(|missing| Stop::Drift {
+        let shown = crate::confirmation::ask(&self.program, &self.values, self.head, &step.id);
+        let Some(ask) = shown.map_err(|missing| Stop::Drift {
             message: missing.to_string(),
             next: "Correct the page.".to_owned(),
-        })?;
-        let releases = self
-            .program
-            .runbook
-            .steps()
-            .filter(|(_, known)| known.requires.contains(&step.id))
-            .map(|(_, known)| known.id.clone())
-            .collect();
-        let ask = Ask {
-            step: step.id.clone(),
-            text,
-            releases,
-            approvers: confirm.approvers.clone(),
-            not_actor: confirm.not_actor,
-            head: format!("{}:{}", self.head.seq, self.head.hash),
+        })?
+        else {
+            return Ok(None);
         };
         let asking = self.observer.borrow_mut().ask(&ask);
         let answer = tokio::select! {
