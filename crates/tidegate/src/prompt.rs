@@ -8,8 +8,8 @@ use crate::screen::{Screen, Tone};
 /// Most tries at typing a step's id.
 const TRIES: usize = 3;
 
-/// Shows what a confirm says and releases; gives the approver's name once both it and the step's id were typed.
-pub(crate) async fn approval(screen: &Screen, ask: &Ask) -> Option<String> {
+/// What a confirm says and releases, who may answer, and the journal's head.
+pub(crate) fn text(screen: &Screen, ask: &Ask) -> String {
     let releases: Vec<String> = ask.releases.iter().map(ToString::to_string).collect();
     let who = match (ask.approvers.as_slice(), ask.not_actor) {
         ([], false) => "anybody".to_owned(),
@@ -17,14 +17,19 @@ pub(crate) async fn approval(screen: &Screen, ask: &Ask) -> Option<String> {
         (names, false) => names.join(", "),
         (names, true) => format!("{}, but not who started the run", names.join(", ")),
     };
-    screen.talk(&format!(
+    format!(
         "\n{} {}\n\n    {}\n\nReleases:  {}\nApprovers: {who}\nHead:      {}\n",
         screen.paint(Tone::Careful, "CONFIRM"),
         ask.step,
         ask.text.trim().replace('\n', "\n    "),
-        if releases.is_empty() { "nothing by name".to_owned() } else { releases.join(", ") },
+        if releases.is_empty() { "what comes after it".to_owned() } else { releases.join(", ") },
         ask.head,
-    ));
+    )
+}
+
+/// Shows a confirm; gives the approver's name once both it and the step's id were typed.
+pub(crate) async fn approval(screen: &Screen, ask: &Ask) -> Option<String> {
+    screen.talk(&text(screen, ask));
     for _ in 0..TRIES {
         screen.prompt(&format!("Type {} to approve, or nothing to leave it: ", ask.step));
         let typed = line().await?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tidegate_engine::event::{Event, EventRecord};
+use tidegate_engine::event::{Event, EventRecord, WaitingOn};
 use tidegate_engine::observer::{Answer, Ask, Asking, Observer, Progress};
 use tidegate_runbook::Name;
 use tokio::task::JoinHandle;
@@ -96,7 +96,11 @@ impl Watcher {
 
     fn head_of_stage(&mut self, record: &EventRecord) {
         let step = match &record.event {
-            Event::StepStarted { step, .. } | Event::StepDone { step, .. } | Event::StepFailed { step, .. } => step,
+            Event::StepStarted { step, .. }
+            | Event::StepDone { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::WatchOpened { step }
+            | Event::Waiting { on: WaitingOn::Confirm { step } } => step,
             _ => return,
         };
         let program = self.desk.program.clone();

@@ -12,6 +12,7 @@ use crate::command::request::Counter;
 use crate::desk::{self, Desk};
 use crate::exit_code::{self, ExitCode};
 use crate::failure::Failure;
+use crate::prompt;
 use crate::screen::Screen;
 
 pub(crate) async fn perform(screen: &Screen, arguments: &ApproveArguments) -> Result<ExitCode, Failure> {
@@ -45,6 +46,8 @@ pub(crate) async fn perform(screen: &Screen, arguments: &ApproveArguments) -> Re
             next: vec!["Look at what happened since: tidegate events".to_owned()],
         });
     }
-    screen.talk(&format!("Approving {step} at head {}:{head}", counter.history.head.seq));
+    if let Some(ask) = counter.shown(&step).await? {
+        screen.talk(&prompt::text(screen, &ask));
+    }
     counter.ask(RequestKind::Approve { step, head }).await
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use tidegate_engine::confirmation::shown;
 use tidegate_engine::event::{Event, Person};
 use tidegate_engine::history::History;
 use tidegate_engine::holder::{host_name, os_user};
 use tidegate_engine::lease::HolderInfo;
+use tidegate_engine::observer::Ask;
 use tidegate_engine::request::{self, RequestBody, RequestKind};
 use tidegate_engine::state::RunState;
+use tidegate_runbook::Name;
 use tidegate_store::postgres::Session;
 
 use crate::arguments::RequestArguments;
@@ -104,6 +107,12 @@ impl<'a> Counter<'a> {
     /// Somebody works on the run.
     pub(crate) fn is_attended(&self) -> bool {
         self.holder.as_ref().is_some_and(|holder| !holder.gone && !holder.left.is_zero())
+    }
+
+    /// What a confirm says and releases.
+    pub(crate) async fn shown(&self, step: &Name) -> Result<Option<Ask>, Failure> {
+        let Desk { program, doors, .. } = self.desk;
+        Ok(shown(program, doors, &self.home, &self.history, &self.state, step).await?)
     }
 
     /// Asks, and waits a while for the runner's answer, if there is a runner.

@@ -12,6 +12,9 @@ const SUBJECT_WIDTH: usize = 28;
 /// Columns of a line that hold the word.
 const WORD_WIDTH: usize = 11;
 
+/// Shorter times are not shown.
+const SHOWN_FROM_MS: u64 = 100;
+
 /// What an event says, in parts.
 struct Parts {
     subject: String,
@@ -68,7 +71,7 @@ fn parts(event: &Event) -> Parts {
         }
         Event::StepDone { step, outcome, .. } => {
             let word = if outcome.already { "already" } else { "done" };
-            let took = if outcome.took_ms > 0 { format!(" ({})", took(outcome.took_ms)) } else { String::new() };
+            let took = if outcome.took_ms >= SHOWN_FROM_MS { format!(" ({})", took(outcome.took_ms)) } else { String::new() };
             part(step, word, Tone::Good, format!("{}{took}", outcome.summary))
         }
         Event::StepFailed { step, unknown, message, .. } => {
