@@ -9,6 +9,8 @@ mod damage;
 #[cfg(test)]
 mod deciding;
 #[cfg(test)]
+mod doctoring;
+#[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod drift;
@@ -22,6 +24,8 @@ mod gates;
 mod leaves_nothing;
 #[cfg(test)]
 mod outside;
+#[cfg(test)]
+mod recounting;
 #[cfg(test)]
 mod stage_hand;
 #[cfg(test)]

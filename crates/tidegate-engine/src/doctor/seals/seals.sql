@@ -1,6 +1,6 @@
 -- Every seal with what is left of its table and trigger. "table" is NULL if the table is gone, enabled if the trigger is.
 SELECT s.relation, s.name, s.run, s.step,
-    pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table",
+    CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS "table",
     t.tgenabled::text AS enabled,
     coalesce(s.expires_at <= clock_timestamp(), false) AS expired,
     coalesce(n.nspname = 'tidegate_retired', false) AS retired
