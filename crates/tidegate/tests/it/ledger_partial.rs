@@ -50,13 +50,24 @@ fn option_b_take_over_what_exists_if_it_is_the_same() {
         let stage = half_applied().await;
         assert_eq!(stage.run().await.code(), Some(3));
         let adopt = || {
-            stage.with_parameters(["adopt", "apply_0008", "--actor", "carol", "--reason", "applied by hand on Monday"])
+            stage.with_parameters([
+                "adopt",
+                "apply_0008",
+                "--actor",
+                "carol",
+                "--reason",
+                "applied by hand on Monday",
+            ])
         };
         // Not while it differs.
         stage.database.execute("CREATE OR REPLACE FUNCTION app.set_community_context(community uuid) RETURNS void LANGUAGE sql AS 'SELECT NULL::void'").await;
         let refused = stage.call(&adopt()).await;
         assert_ne!(refused.code(), Some(0), "{}", told(&refused));
-        assert!(format!("{}{}", refused.stdout, refused.stderr).contains("set_community_context"), "{}", told(&refused));
+        assert!(
+            format!("{}{}", refused.stdout, refused.stderr).contains("set_community_context"),
+            "{}",
+            told(&refused)
+        );
         stage.database.execute("DROP SCHEMA app CASCADE").await;
         stage.database.execute(migration("0008")).await;
         let adopted = stage.call(&adopt()).await;

@@ -140,5 +140,10 @@ pub(crate) fn told(outcome: &Outcome) -> String {
 
 /// Runs a test on its own runtime.
 pub(crate) fn on_stage(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
 }

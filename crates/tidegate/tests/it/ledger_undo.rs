@@ -27,7 +27,10 @@ async fn fill(stage: &LedgerStage) {
     .await
     .unwrap();
     let admin = stage.database.client_as("arrakis_admin").await;
-    admin.batch_execute("INSERT INTO webhook_events (provider, event_id) VALUES ('x402', 'one')").await.unwrap();
+    admin
+        .batch_execute("INSERT INTO webhook_events (provider, event_id) VALUES ('x402', 'one')")
+        .await
+        .unwrap();
 }
 
 /// Stages from the newest, each with the stage before it, the figures it must show, and a dependant to hang on it.
@@ -56,15 +59,19 @@ async fn undos(deployment: Deployment) {
     let stage = LedgerStage::new(deployment).await;
     stage.run_to_the_end().await;
     fill(&stage).await;
-    let rollback = |to: &str| {
-        stage.with_parameters(["rollback", "--to", to, "--undo", "--apply", "--actor", "alice"])
-    };
+    let rollback =
+        |to: &str| stage.with_parameters(["rollback", "--to", to, "--undo", "--apply", "--actor", "alice"]);
 
     // Out of order: an older effect is not taken back while newer ones stand.
-    let out_of_order =
-        stage.call(&stage.with_parameters(["rollback", "--step", "apply_0009", "--apply", "--actor", "alice"])).await;
+    let out_of_order = stage
+        .call(&stage.with_parameters(["rollback", "--step", "apply_0009", "--apply", "--actor", "alice"]))
+        .await;
     assert_eq!(out_of_order.code(), Some(3), "{}", told(&out_of_order));
-    assert!(format!("{}{}", out_of_order.stdout, out_of_order.stderr).contains("apply_0017"), "{}", told(&out_of_order));
+    assert!(
+        format!("{}{}", out_of_order.stdout, out_of_order.stderr).contains("apply_0017"),
+        "{}",
+        told(&out_of_order)
+    );
 
     for (to, expected, dependant) in UNDOS {
         if !expected.is_empty() {
@@ -75,7 +82,11 @@ async fn undos(deployment: Deployment) {
             assert_eq!(figures(&shown), expected);
             let wrong = expected.replace("=1", "=2");
             let refused = stage.call(&rollback(to).args(["--accept-loss", &wrong])).await;
-            assert!(!format!("{}{}", refused.stdout, refused.stderr).contains("Went back"), "{}", told(&refused));
+            assert!(
+                !format!("{}{}", refused.stdout, refused.stderr).contains("Went back"),
+                "{}",
+                told(&refused)
+            );
 
             let theirs = stage.database.client().await;
             theirs.batch_execute(&format!("CREATE {dependant}")).await.unwrap();

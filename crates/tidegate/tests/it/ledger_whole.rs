@@ -35,7 +35,9 @@ async fn whole(deployment: Deployment) {
 
     // Rows of others refuse the way back until their figures are repeated.
     stage.database.client_as("arrakis_app").await.batch_execute(ROWS).await.unwrap();
-    let refused = stage.call(&stage.with_parameters(["rollback", "--to", "backup", "--apply", "--actor", "alice"])).await;
+    let refused = stage
+        .call(&stage.with_parameters(["rollback", "--to", "backup", "--apply", "--actor", "alice"]))
+        .await;
     assert_eq!(refused.code(), Some(3), "{}", told(&refused));
     let shown = format!("{}{}", refused.stdout, refused.stderr);
     assert!(shown.contains("public.credit_lots=1"), "{}", told(&refused));

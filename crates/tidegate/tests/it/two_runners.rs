@@ -55,7 +55,8 @@ impl Two {
     async fn new() -> Self {
         let cluster = Cluster::start(testkit::ClusterOptions::default()).await.unwrap();
         let database = cluster.database("two").await;
-        let page = std::env::temp_dir().join(format!("tidegate-two-{}-{}.md", std::process::id(), database.name()));
+        let page =
+            std::env::temp_dir().join(format!("tidegate-two-{}-{}.md", std::process::id(), database.name()));
         std::fs::write(&page, PAGE).unwrap();
         Self { cluster, database, page }
     }
@@ -76,10 +77,7 @@ impl Two {
     async fn until_asleep(&self) {
         let client = self.database.client().await;
         testkit::eventually("the statement sleeps", BOUND, async || {
-            client
-                .query_one("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'", &[])
-                .await
-                .ok()
+            client.query_one("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'", &[]).await.ok()
         })
         .await
         .unwrap();
