@@ -103,7 +103,7 @@ pub async fn doctor(program: Option<Rc<Program>>, doors: Rc<Doors>) -> Result<Ve
     let examined = examine(&patient, sound, &mut found).await;
     session.close().await;
     examined?;
-    found.sort_by(|a, b| b.severity.cmp(&a.severity));
+    found.sort_by_key(|diagnosis| std::cmp::Reverse(diagnosis.severity));
     Ok(found)
 }
 

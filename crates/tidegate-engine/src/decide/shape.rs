@@ -32,12 +32,6 @@ impl Shapes {
         self.0.keys().filter(|key| !other.0.contains_key(*key)).cloned().collect()
     }
 
-    /// Whether an object is among them.
-    #[cfg(test)]
-    pub(crate) fn has(&self, kind: &str, name: &str) -> bool {
-        self.0.contains_key(&(kind.to_owned(), name.to_owned()))
-    }
-
     /// How what `exists` differs from what was `made`, one line each; empty if nothing does.
     ///
     /// The order of columns counts only for relations in `remade`: elsewhere a column that is made anew comes last.

@@ -140,7 +140,8 @@ impl Runner {
         };
         crate::kept::restore(&mut runner.values, &runner.state, &runner.home).await?;
         runner.same_parameters()?;
-        runner.inbox.borrow_mut().extend(request::after(&runner.home, 0).await?);
+        let asked = request::after(&runner.home, 0).await?;
+        runner.inbox.borrow_mut().extend(asked);
         runner.start_heartbeat();
         crash::point(Site::RunStarted, runner.program.runbook.id.as_str());
         if !new && purpose == Purpose::Run {
@@ -472,7 +473,15 @@ impl Start<'_> {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             needs_run,
         };
-        let prepared = history.head.prepare(Uuid::now_v7(), self.epoch, vec![event])?;
+        let mut events = vec![event];
+        if let (Some(reason), Some(_)) = (&self.options.without_evidence, &self.program.runbook.needs_run) {
+            events.push(Event::DriftAccepted {
+                subject: "needs_run".to_owned(),
+                by: self.by.clone(),
+                reason: reason.clone(),
+            });
+        }
+        let prepared = history.head.prepare(Uuid::now_v7(), self.epoch, events)?;
         let epoch = self.epoch;
         let options = tidegate_store::postgres::TxOptions {
             application_prefix: lease::application_prefix(epoch),
