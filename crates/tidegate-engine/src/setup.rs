@@ -18,6 +18,8 @@ pub struct Options {
     pub sets: BTreeMap<String, String>,
     /// The bundle of `--evidence`.
     pub evidence: Option<Vec<u8>>,
+    /// Why a page with `[needs_run]` is started without a bundle, such as in the place that makes the first one; journaled.
+    pub without_evidence: Option<String>,
     /// Whether a new run may start after a final one of a runbook that is not `repeatable`.
     pub again: bool,
     /// The head that `--head` says the journal must hold.

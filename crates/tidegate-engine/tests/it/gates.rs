@@ -146,12 +146,19 @@ fn a_writer_that_waits_for_the_gate_finds_the_table_gone_and_its_row_is_not_lost
         client.batch_execute("BEGIN; INSERT INTO doomed VALUES (1)").await.unwrap();
         let watcher = stage.database.client().await;
         let (ending, ()) = tokio::join!(stage.run(&text), async {
-            testkit::eventually("the gate waits for the lock", std::time::Duration::from_secs(20), async || {
-                watcher
-                    .query_one("SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'", &[])
-                    .await
-                    .ok()
-            })
+            testkit::eventually(
+                "the gate waits for the lock",
+                std::time::Duration::from_secs(20),
+                async || {
+                    watcher
+                        .query_one(
+                            "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'",
+                            &[],
+                        )
+                        .await
+                        .ok()
+                },
+            )
             .await
             .unwrap();
             client.batch_execute("COMMIT").await.unwrap();

@@ -31,4 +31,6 @@ mod stage_hand;
 #[cfg(test)]
 mod watches;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod ways_back;

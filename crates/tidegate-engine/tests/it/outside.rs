@@ -29,8 +29,7 @@ fn a_script_runs_once_sees_only_what_it_names_and_is_not_repeated_when_its_condi
         done(&stage.run(&text).await);
         let lengths = std::fs::read_to_string(folder.join("mark.length")).unwrap();
         assert_eq!(lengths.lines().count(), 1, "the second run found the mark: {lengths}");
-        let journal: String =
-            stage.database.value("SELECT string_agg(body, '') FROM tidegate.event").await;
+        let journal: String = stage.database.value("SELECT string_agg(body, '') FROM tidegate.event").await;
         assert!(!journal.contains("hunter22"));
         std::fs::remove_dir_all(folder).unwrap();
     });
@@ -131,13 +130,22 @@ fn evict_ends_what_matches_within_its_bound_and_never_more() {
         }
         let idle = stage.database.client_as("idler").await;
         let ending = stage.run(&text(1)).await;
-        assert!(halted(&ending).contains("2 sessions match and at most 1 may be ended; none was"), "{ending:?}");
+        assert!(
+            halted(&ending).contains("2 sessions match and at most 1 may be ended; none was"),
+            "{ending:?}"
+        );
         one.batch_execute("SELECT 1").await.unwrap();
         stage.database.execute("DROP SCHEMA tidegate CASCADE").await;
         done(&stage.run(&text(2)).await);
         assert!(one.batch_execute("SELECT 1").await.is_err());
         idle.batch_execute("SELECT 1").await.unwrap();
-        let ended = stage.seen.borrow().events.iter().filter(|r| matches!(r.event, Event::SessionEnded { .. })).count();
+        let ended = stage
+            .seen
+            .borrow()
+            .events
+            .iter()
+            .filter(|r| matches!(r.event, Event::SessionEnded { .. }))
+            .count();
         assert_eq!(ended, 2);
     });
 }
