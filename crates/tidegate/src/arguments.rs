@@ -100,6 +100,9 @@ pub(crate) struct RunInput {
     /// The bundle of a finished run elsewhere, where the page asks for one
     #[arg(long, value_name = "FILE")]
     pub(crate) evidence: Option<PathBuf>,
+    /// Start a page that asks for a bundle without one, and say why; journaled
+    #[arg(long, value_name = "WHY", conflicts_with = "evidence")]
+    pub(crate) without_evidence: Option<String>,
     /// The journal's head as printed before: refuse to go on if it is another
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,

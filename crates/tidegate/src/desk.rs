@@ -43,8 +43,9 @@ impl Desk {
     ) -> Result<Self, Failure> {
         let (mut runbook, sources) = read(screen, &arguments.page)?;
         choose_home(&mut runbook, &arguments.stores)?;
-        let doors = Doors::new(&runbook, Box::new(|name| std::env::var(name).ok()))
-            .ok_or_else(|| Failure::usage("the page has no home store", "Mark one store with `home = true`."))?;
+        let doors = Doors::new(&runbook, Box::new(|name| std::env::var(name).ok())).ok_or_else(|| {
+            Failure::usage("the page has no home store", "Mark one store with `home = true`.")
+        })?;
         screen.hide(Redactor::new(secrets(&runbook, &doors, sets).iter().map(String::as_str)));
         let from_environment =
             std::env::var_os("TIDEGATE_RUNBOOK").is_some_and(|page| Path::new(&page) == arguments.page);
@@ -85,10 +86,8 @@ fn read(screen: &Screen, path: &Path) -> Result<(Runbook, tidegate_runbook::Sour
 
 /// The failure of a page that is no runbook.
 pub(crate) fn not_a_runbook(path: &Path, found: &[Diagnostic]) -> Failure {
-    let errors = found
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == tidegate_runbook::Severity::Error)
-        .count();
+    let errors =
+        found.iter().filter(|diagnostic| diagnostic.severity == tidegate_runbook::Severity::Error).count();
     Failure {
         code: exit_code::USAGE,
         kind: "page",
@@ -191,6 +190,7 @@ pub(crate) fn options(
         actor: actor.unwrap_or_default().to_owned(),
         sets: sets.clone(),
         evidence,
+        without_evidence: input.without_evidence.clone(),
         again: false,
         head: input.head.clone(),
         memory: memory(),
@@ -213,7 +213,10 @@ fn memory() -> Option<PathBuf> {
 /// Exit code 2 if there is none.
 pub(crate) fn actor<'a>(given: Option<&'a str>, what: &str) -> Result<&'a str, Failure> {
     given.map(str::trim).filter(|actor| !actor.is_empty()).ok_or_else(|| {
-        Failure::usage(format!("{what} changes things and needs --actor"), "Add --actor NAME: it is journaled.")
+        Failure::usage(
+            format!("{what} changes things and needs --actor"),
+            "Add --actor NAME: it is journaled.",
+        )
     })
 }
 
@@ -222,6 +225,7 @@ pub(crate) fn actor<'a>(given: Option<&'a str>, what: &str) -> Result<&'a str, F
 /// # Errors
 /// Exit code 2 if it is no name.
 pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
-    Name::parse(text)
-        .map_err(|error| Failure::usage(format!("{what}: {error}"), "Names are those of the page: tidegate check"))
+    Name::parse(text).map_err(|error| {
+        Failure::usage(format!("{what}: {error}"), "Names are those of the page: tidegate check")
+    })
 }
