@@ -23,7 +23,7 @@ pub(super) async fn examine(patient: &Patient<'_>, found: &mut Vec<Diagnosis>) -
         .collect();
     for drift in drift_in(program, &table, &applied) {
         let code = if drift.subject.starts_with("checksum") { "version-checksum" } else { "version-gap" };
-        let diagnosis = if accepted.contains(&drift.subject.as_str()) {
+        let diagnosis = if accepted.contains(&drift.accepted_as.as_str()) {
             Diagnosis::note(code, drift.subject, format!("{}; it was accepted", drift.message))
         } else {
             Diagnosis::problem(code, drift.subject, drift.message).next(drift.next)

@@ -20,7 +20,7 @@ impl Runner {
         let accepted = |subject: &str| self.accepted_drift.contains(subject);
         Ok(drift_in(&self.program, &self.versions, &applied)
             .into_iter()
-            .find(|finding| !accepted(&finding.subject))
+            .find(|finding| !accepted(&finding.accepted_as))
             .map(|finding| Stop::Drift { message: finding.message, next: finding.next }))
     }
 
@@ -48,6 +48,8 @@ impl Runner {
 pub struct VersionDrift {
     /// What `accept-drift` names it by.
     pub subject: String,
+    /// What the journal keeps of its acceptance: another edit of an accepted version is drift again.
+    pub accepted_as: String,
     /// What differs.
     pub message: String,
     /// What to do next.
@@ -73,6 +75,7 @@ pub fn drift_in(
                 if let Some(gap) = &missing {
                     findings.push(VersionDrift {
                         subject: format!("version {gap}"),
+                        accepted_as: format!("version {gap}, missing below {id}"),
                         message: format!(
                             "gap: {} holds version {id} and not {gap}, which stands before it in the page",
                             table.name()
@@ -89,6 +92,7 @@ pub fn drift_in(
                 if differs {
                     findings.push(VersionDrift {
                         subject: format!("checksum {id}"),
+                        accepted_as: format!("checksum {id} as {}", versioned.checksum),
                         message: format!(
                             "version {id} was applied with other statements than {} ({}) has now",
                             step.id,

@@ -30,7 +30,7 @@ impl Runner {
     }
 
     /// Accepts one thing that differs between the page and the version table, named as it is shown: `checksum 0009`,
-    /// `version 0009`.
+    /// `version 0009`. What is accepted is this very difference: another edit of the same file is drift again.
     ///
     /// # Errors
     /// [`DecideError::UnknownSubject`] if nothing of that name differs now, with what does.
@@ -46,12 +46,13 @@ impl Runner {
                 subject: subject.to_owned(),
                 present: findings
                     .into_iter()
+                    .filter(|finding| !self.accepted_drift.contains(&finding.accepted_as))
                     .map(|finding| finding.subject)
-                    .filter(|subject| !self.accepted_drift.contains(subject))
                     .collect(),
             });
         };
-        if self.accepted_drift.contains(subject) {
+        let accepted_as = finding.accepted_as.clone();
+        if self.accepted_drift.contains(&accepted_as) {
             return Err(DecideError::refused(
                 format!("{subject} was accepted before"),
                 Vec::new(),
@@ -59,14 +60,14 @@ impl Runner {
             ));
         }
         let event = Event::DriftAccepted {
-            subject: subject.to_owned(),
+            subject: accepted_as.clone(),
             by: self.by.clone(),
             reason: reason.to_owned(),
         };
         if let Err(stop) = self.commit(vec![event]).await {
             return Err(self.undecided(stop));
         }
-        self.accepted_drift.insert(subject.to_owned());
+        self.accepted_drift.insert(accepted_as);
         Ok(Decision {
             what: format!("{subject} is accepted"),
             details: vec![finding.message.clone()],

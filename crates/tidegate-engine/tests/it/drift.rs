@@ -80,6 +80,29 @@ fn an_applied_version_with_other_statements_stops_a_new_run_until_it_is_accepted
 }
 
 #[test]
+fn another_edit_of_an_accepted_version_is_drift_again() {
+    on_stage(async {
+        let stage = Stage::new("edited_twice").await;
+        done(&stage.run(&page(PAGE)).await);
+        let edited = |to: &str| {
+            page(PAGE).replace(
+                "CREATE TABLE b (id int PRIMARY KEY)",
+                &format!("CREATE TABLE b (id {to} PRIMARY KEY)"),
+            )
+        };
+        drift(&run_again(&stage, &edited("bigint")).await);
+        accept(&stage, &edited("bigint"), "checksum 2").await.unwrap();
+        let mut runner = stage.open(&edited("bigint"), Purpose::Decide).await.unwrap();
+        let again = runner.accept_drift("checksum 2", "once more").await.unwrap_err().to_string();
+        assert!(again.contains("was accepted before"), "{again}");
+        runner.close().await;
+        done(&run_again(&stage, &edited("bigint")).await);
+        let (message, _) = drift(&run_again(&stage, &edited("text")).await);
+        assert!(message.contains("version 2 was applied with other statements"), "{message}");
+    });
+}
+
+#[test]
 fn what_does_not_differ_cannot_be_accepted() {
     on_stage(async {
         let stage = Stage::new("no_drift").await;
