@@ -75,7 +75,10 @@ impl Runner {
     ) -> Result<Ending, Stop> {
         let (reason, message, mut before) = match signal {
             Signal::LeaseLost(why) => return Err(Stop::LeaseLost(why)),
-            Signal::Stop { by } => (HaltReason::Stopped, format!("Stopped by {by}."), Vec::new()),
+            Signal::Stop { by } => {
+                self.take_up_stops().await?;
+                (HaltReason::Stopped, format!("Stopped by {by}."), Vec::new())
+            }
             Signal::Unanswered { watch, message } => {
                 (HaltReason::Watch, format!("Watch {watch} has no answer: {message}"), Vec::new())
             }

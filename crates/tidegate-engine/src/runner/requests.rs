@@ -109,6 +109,17 @@ impl Runner {
         }
     }
 
+    /// A stop that cut a step off is answered: the next run must not be stopped by it again.
+    pub(crate) async fn take_up_stops(&mut self) -> Result<(), Stop> {
+        let run = self.state.run;
+        let is_ours = |request: &mut Request| request.body.is_stop() && request.body.run == run;
+        let stops: Vec<Request> = self.inbox.borrow_mut().extract_if(.., is_ours).collect();
+        for stop in stops {
+            self.taken(&stop, None, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
     async fn taken(
         &mut self,
         request: &Request,
