@@ -13,7 +13,7 @@ use crate::error::StepError;
 
 pub(crate) use amendment::objections;
 pub(crate) use presence::Presence;
-pub(crate) use shape::{Shapes, shapes};
+pub(crate) use shape::{Difference, Shapes, shapes};
 pub use standing::standing;
 
 /// A decision that was journaled.

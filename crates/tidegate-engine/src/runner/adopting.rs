@@ -5,12 +5,13 @@
 //! compared is what is adopted, because the tables stay locked against changes of definition until the commit.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use tidegate_runbook::{Action, Migrate, Name, Step};
 use tidegate_store::postgres::{Session, TxOutcome, Type, quote_identifier};
 
 use crate::catalog;
-use crate::decide::{DecideError, Decision, Presence, Shapes, shapes};
+use crate::decide::{DecideError, Decision, Difference, Presence, Shapes, shapes};
 use crate::error::StepError;
 use crate::event::Event;
 use crate::gate::{self, Gate};
@@ -25,7 +26,7 @@ use crate::verb;
 #[derive(Clone, Debug, Default)]
 struct Compared {
     made: Vec<MadeObject>,
-    differences: Vec<String>,
+    found: Difference,
 }
 
 impl Runner {
@@ -58,7 +59,7 @@ impl Runner {
             let (by, reason) = (self.by.clone(), reason.to_owned());
             let deed = async |session: &Session| {
                 let found = compare(session, job, migrate).await?;
-                let equal = found.differences.is_empty();
+                let equal = found.found.differences.is_empty();
                 compared.replace(found);
                 if !equal {
                     return Err(StepError::refused("what exists is not what the step makes", ""));
@@ -76,7 +77,7 @@ impl Runner {
             };
             gate::pass(&self.home, job, self.head, &gate, deed, events).await
         };
-        let Compared { made, differences } = compared.into_inner();
+        let Compared { made, found: Difference { differences, dependants } } = compared.into_inner();
         if !differences.is_empty() && matches!(passed, TxOutcome::RolledBack(_)) {
             return Err(DecideError::refused(
                 format!("what exists is not what {step} makes"),
@@ -101,9 +102,11 @@ impl Runner {
                 }
             }
         }
+        let own = made.iter().map(|object| format!("{} {}", object.kind, object.identity));
+        let others = dependants.iter().map(|object| format!("not adopted, hangs on it: {object}"));
         Ok(Decision {
             what: format!("{step} is adopted: what exists is what it makes"),
-            details: made.iter().map(|object| format!("{} {}", object.kind, object.identity)).collect(),
+            details: own.chain(others).collect(),
             next: "Go on: `tidegate run`.".to_owned(),
         })
     }
@@ -227,16 +230,22 @@ async fn compare(session: &Session, job: Job<'_>, migrate: &Migrate) -> Result<C
     verb::migrate::statements(session, job, &migrate.body).await?;
     session.run("RESET ROLE").await?;
     let made = shapes(session).await?;
+    let again: BTreeSet<(String, String)> = catalog::made_since(session, &gone)
+        .await?
+        .into_iter()
+        .map(|object| (object.kind, object.identity))
+        .collect();
     session.run("ROLLBACK TO SAVEPOINT tidegate_adopt; RELEASE SAVEPOINT tidegate_adopt").await?;
-    let mut differences = Shapes::differences(&exists, &made, &exists.without(&without));
-    let taken = catalog::lost(session, &before, &gone).await?;
-    if taken.is_empty() && differences.is_empty() {
-        differences.push(
-            "nothing that exists is taken away by the step's undo, so there is nothing to adopt".to_owned(),
-        );
+    let mut found = Shapes::compare(&exists, &without, &made);
+    // What the undo took away and the body made again is the step's; the rest hangs on it.
+    let mut own = catalog::lost(session, &before, &gone).await?;
+    own.retain(|object| again.contains(&(object.kind.clone(), object.identity.clone())));
+    if own.is_empty() && found.differences.is_empty() {
+        let nothing = "nothing that exists is taken away by the step's undo, so there is nothing to adopt";
+        found.differences.push(nothing.to_owned());
     }
-    differences.extend(left);
-    Ok(Compared { made: taken, differences })
+    found.differences.extend(left);
+    Ok(Compared { made: own, found })
 }
 
 /// Objects that the undo leaves and that the body would pass over by IF NOT EXISTS: they would not be compared at all.

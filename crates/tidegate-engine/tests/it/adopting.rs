@@ -204,14 +204,17 @@ fn dependants_of_others_stop_the_comparison_and_lose_nothing() {
         let stage = halted_by("adopt_dependant", &by_hand).await;
         let why = refused(&stage, &text(), "lots").await;
         assert!(why.contains("2BP01") && why.contains("exists: table lots"), "{why}");
-        // An undo that cascades takes the view along; the comparison finds that it would not come back.
+        // An undo that cascades takes the view along, in the savepoint only: it is no part of what is adopted.
         let cascades = with_undo(&UNDO.replace("lots;", "lots CASCADE;"));
         let stage = Stage::new("adopt_cascade").await;
         stage.database.execute(&by_hand).await;
         assert!(halted(&stage.run(&cascades).await).contains("42P07"));
-        let why = refused(&stage, &cascades, "lots").await;
-        assert!(why.contains("extra: view public.theirs"), "{why}");
+        let decision = adopt(&stage, &cascades, "lots").await.unwrap();
+        assert!(decision.details.contains(&"not adopted, hangs on it: view public.theirs".to_owned()));
+        assert!(!decision.details.contains(&"view public.theirs".to_owned()));
         assert!(stage.database.value::<bool>("SELECT to_regclass('theirs') IS NOT NULL").await);
+        let ending = stage.back(&cascades, Back::Undo { to: None }).await;
+        assert!(halted(&ending).contains("theirs"), "an undo takes nothing of others along: {ending:?}");
     });
 }
 
