@@ -6,7 +6,7 @@ use tidegate_runbook::{Expectation, Name, Over, SqlBody, Step};
 use tidegate_store::postgres::TxOptions;
 use uuid::Uuid;
 
-use crate::doors::Doors;
+use crate::doors::{Doors, Entrance};
 use crate::lease;
 use crate::program::Program;
 use crate::question::sql::SqlQuestion;
@@ -51,9 +51,14 @@ impl<'a> Job<'a> {
     /// `application_name` of every connection that works for this step.
     #[must_use]
     pub(crate) fn application(&self) -> String {
+        let pooled = matches!(Entrance::of(self.step), Entrance::Pooled | Entrance::PooledLogin(_));
         match self.epoch {
             // A dry run holds no lease: nobody who takes one may end its connections.
             0 => format!("tidegate/plan/{}", self.step.id),
+            // A pooler keeps its connection under the name of the client that came last. A takeover that took it for
+            // the old runner's would end a connection that serves others. Only questions, which are rolled back, go
+            // that way.
+            _ if pooled => format!("tidegate/pooled/{}", self.step.id),
             epoch => format!("{}{}", lease::application_prefix(epoch), self.step.id),
         }
     }

@@ -25,6 +25,8 @@ mod leaves_nothing;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod pooled;
+#[cfg(test)]
 mod recounting;
 #[cfg(test)]
 mod stage_hand;
