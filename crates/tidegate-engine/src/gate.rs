@@ -16,6 +16,7 @@ use crate::lease;
 use crate::outcome::Outcome;
 use crate::question::sql::ask_in_gate;
 use crate::question::{Answered, Reply};
+use crate::redact::Redactor;
 use crate::verb::seal;
 use crate::verdict::Verdict;
 
@@ -87,7 +88,9 @@ pub(crate) async fn pass(
         outcome.held = held;
         outcome.notices = notices(session);
         outcome.took_ms = milliseconds_since(begun);
-        let prepared = head.prepare(job.run(), job.epoch, events(&outcome))?;
+        let events = Redactor::new(job.values.secrets()).events(events(&outcome));
+        let prepared = head.prepare(job.run(), job.epoch, events)?;
+        prepared.must_follow(job.state)?;
         prepared.write(session).await?;
         crash::point(Site::GateBeforeCommit, step);
         Ok::<_, StepError>(Passed { outcome, prepared })

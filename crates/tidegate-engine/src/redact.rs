@@ -1,5 +1,8 @@
 //! Secrets taken out of every text that is written: raw, percent-encoded, base64-encoded.
 
+use crate::event::Event;
+use crate::outcome::Outcome;
+
 /// Shorter secrets are not searched for: they would blank out half of every text. They are still never written
 /// where a value is asked for by name.
 const SECRET_BYTES_MIN: usize = 4;
@@ -46,6 +49,68 @@ impl Redactor {
             }
         }
         text
+    }
+}
+
+/// Free texts of events: messages, summaries, notices, values. Names, counts and digests are kept as they are.
+impl Redactor {
+    /// Whether a secret stands in the text, in any form.
+    #[must_use]
+    pub fn finds_in(&self, text: &str) -> bool {
+        self.needles.iter().any(|needle| text.contains(needle.as_str()))
+    }
+
+    /// The events without secrets, as they may be journaled.
+    #[must_use]
+    pub fn events(&self, mut events: Vec<Event>) -> Vec<Event> {
+        if !self.needles.is_empty() {
+            events.iter_mut().for_each(|event| self.clean(event));
+        }
+        events
+    }
+
+    fn clean(&self, event: &mut Event) {
+        match event {
+            Event::StepDone { outcome, .. } => self.clean_outcome(outcome),
+            Event::Adopted { outcome, reason, .. } => {
+                self.clean_outcome(outcome);
+                self.clean_text(reason);
+            }
+            Event::StepFailed { message, .. }
+            | Event::Rechecked { message, .. }
+            | Event::Halted { message, .. }
+            | Event::WatchTripped { message, .. }
+            | Event::SessionEnded { application: message, .. }
+            | Event::DriftAccepted { reason: message, .. }
+            | Event::Amended { reason: message, .. }
+            | Event::Abandoned { reason: message, .. } => self.clean_text(message),
+            Event::RequestTaken { refused, .. } => refused.iter_mut().for_each(|text| self.clean_text(text)),
+            Event::RunStarted { .. }
+            | Event::Resumed { .. }
+            | Event::StepStarted { .. }
+            | Event::Waiting { .. }
+            | Event::Approved { .. }
+            | Event::HoldServed { .. }
+            | Event::WatchOpened { .. }
+            | Event::WatchClosed { .. }
+            | Event::RollbackStarted { .. }
+            | Event::StepUndone { .. }
+            | Event::RollbackEnded { .. }
+            | Event::Finished {} => {}
+        }
+    }
+
+    fn clean_outcome(&self, outcome: &mut Outcome) {
+        self.clean_text(&mut outcome.summary);
+        outcome.notices.iter_mut().for_each(|notice| self.clean_text(notice));
+        let values = outcome.values.iter_mut().filter_map(|value| value.text.as_mut());
+        values.for_each(|text| self.clean_text(text));
+    }
+
+    fn clean_text(&self, text: &mut String) {
+        if self.finds_in(text) {
+            *text = self.redact(text);
+        }
     }
 }
 
@@ -96,6 +161,20 @@ mod tests {
         assert_eq!(base64(b"foobar"), "Zm9vYmFy");
         assert_eq!(base64(b"foob"), "Zm9vYg");
         assert_eq!(base64(b"fooba"), "Zm9vYmE");
+    }
+
+    #[test]
+    fn free_texts_of_events_are_cleaned_and_names_are_not() {
+        let redactor = Redactor::new(["started"]);
+        let step = tidegate_runbook::Name::parse("started").unwrap();
+        let failed = |message: &str| Event::StepFailed {
+            step: step.clone(),
+            attempt: 1,
+            unknown: false,
+            message: message.to_owned(),
+            sqlstate: None,
+        };
+        assert_eq!(redactor.events(vec![failed("it started")]), [failed(&format!("it {MASK}"))]);
     }
 
     #[test]

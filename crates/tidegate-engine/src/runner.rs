@@ -173,7 +173,9 @@ impl Runner {
         let mut tries = 0;
         loop {
             let before = self.head;
-            let prepared = self.head.prepare(self.state.run, self.epoch, events.clone())?;
+            let events = self.redactor().events(events.clone());
+            let prepared = self.head.prepare(self.state.run, self.epoch, events)?;
+            prepared.must_follow(&self.state)?;
             let options = self.plain_tx_options();
             let epoch = self.epoch;
             let written = run_tx(&self.home, "journal", &options, async |session: &Session| {

@@ -15,6 +15,7 @@ use crate::observer::Progress;
 use crate::outcome::{KeptColumn, KeptRows, Outcome};
 use crate::program::is_done;
 use crate::question::{Answered, Reply};
+use crate::redact::Redactor;
 use crate::runner::forward::{Flow, Gated};
 use crate::runner::requiring::Required;
 use crate::runner::{Evidence, Runner, Stop};
@@ -114,7 +115,7 @@ impl Runner {
             let error = StepError::NotHolding { step: id, says, verdict: answered.verdict };
             return self.halt_on(&step.id, error).await.map(Flow::End);
         }
-        let (mut outcome, relation) = match kept(step, answered) {
+        let (mut outcome, relation) = match kept(step, answered, &self.redactor()) {
             Ok(kept) => kept,
             Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
         };
@@ -377,7 +378,11 @@ async fn deed(session: &Session, job: Job<'_>) -> Result<Outcome, StepError> {
 }
 
 /// What a record or check keeps of its answer.
-fn kept(step: &Step, answered: Answered) -> Result<(Outcome, Option<Relation>), StepError> {
+fn kept(
+    step: &Step,
+    answered: Answered,
+    secrets: &Redactor,
+) -> Result<(Outcome, Option<Relation>), StepError> {
     let column = |(name, value): (String, crate::values::Value)| KeptColumn {
         name,
         type_name: value.type_name,
@@ -408,7 +413,28 @@ fn kept(step: &Step, answered: Answered) -> Result<(Outcome, Option<Relation>), 
     }
     let values =
         if matches!(step.action, Action::Check(_)) && relation.is_none() { named(values) } else { values };
+    must_be_no_secret(&values, relation.as_ref(), secrets)?;
     Ok((Outcome { summary, values, ..Outcome::default() }, relation))
+}
+
+/// What is kept is journaled, and later steps need it as it is: a secret cannot be taken out of it.
+fn must_be_no_secret(
+    values: &[KeptColumn],
+    relation: Option<&Relation>,
+    secrets: &Redactor,
+) -> Result<(), StepError> {
+    let found_in = |text: &Option<String>| text.as_deref().is_some_and(|text| secrets.finds_in(text));
+    let value = values.iter().find(|value| found_in(&value.text)).map(|value| value.name.clone());
+    let row = relation.and_then(|relation| {
+        relation.rows.iter().any(|row| row.iter().any(&found_in)).then(|| "a row".to_owned())
+    });
+    match value.or(row) {
+        None => Ok(()),
+        Some(place) => Err(StepError::refused(
+            format!("the answer holds a secret parameter ({place}), and what is kept is journaled"),
+            "Keep a count or a hash of it instead.",
+        )),
+    }
 }
 
 /// A script check's output is evidence, not a value that later steps may name.

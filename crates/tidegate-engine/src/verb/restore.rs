@@ -18,6 +18,7 @@ use crate::job::Job;
 use crate::journal::Head;
 use crate::lease;
 use crate::outcome::Outcome;
+use crate::redact::Redactor;
 use crate::verb::backup::{dump_file, tools};
 
 mod loss;
@@ -94,7 +95,9 @@ pub(crate) async fn perform(
             took_ms: milliseconds_since(begun),
             ..Outcome::default()
         };
-        let prepared = head.prepare(job.run(), job.epoch, events(&outcome))?;
+        let events = Redactor::new(job.values.secrets()).events(events(&outcome));
+        let prepared = head.prepare(job.run(), job.epoch, events)?;
+        prepared.must_follow(job.state)?;
         prepared.write(session).await?;
         crash::point(Site::GateBeforeCommit, step);
         Ok::<_, StepError>(Passed { outcome, prepared })
