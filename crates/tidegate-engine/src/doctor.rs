@@ -1,4 +1,24 @@
 //! What is wrong with a store and a run, and what would put it right. Looks only; every repair is a text to be read.
+//!
+//! | code | found |
+//! |---|---|
+//! | `journal-empty` | no run was ever started here (note) |
+//! | `journal-newer`, `journal-unreadable` | a newer program wrote the journal, or one event of it |
+//! | `journal-broken`, `journal-illegal` | it was cut or changed, or its events cannot follow each other |
+//! | `lease-held` | a runner is at work (note) |
+//! | `lease-expired`, `lease-holder-gone` | a runner gave no sign of life in time, or its process is gone |
+//! | `backend-of-old-epoch` | a session of a runner that is gone still works |
+//! | `version-gap`, `version-checksum` | the version table and the page differ (note once accepted) |
+//! | `version-unknown` | the version table holds what the page does not have |
+//! | `version-lost` | a run completed it and the version table does not hold it |
+//! | `version-not-of-the-run` | the version table holds it and the run did not apply it (note) |
+//! | `migration-partly-applied`, `migration-objects-exist` | objects of a step that is not complete are there |
+//! | `index-invalid` | an index that no build is finishing |
+//! | `seal-expired`, `seal-trigger-disabled`, `seal-trigger-missing` | writes pass though a step sealed the table |
+//! | `seal-outlived-its-run` | writes are refused though the run is over |
+//! | `seal-table-gone`, `seal-trigger-orphan` | half of a seal is left |
+//! | `retired-table` | a retired table keeps its rows (note) |
+//! | `rehearsal-database` | a database made for a rehearsal is left |
 
 mod journal;
 mod lease;

@@ -89,9 +89,13 @@ pub async fn recheck(
     let home = doors.connect_home("tidegate/recheck").await?;
     let state = run_of(&program, &home).await?;
     let declared = &program.runbook.parameters;
-    let mut values =
-        crate::parameters::resolve_for(declared, &options.sets, &|name| doors.environment(name), &state.parameters)
-            .map_err(OpenError::Parameters)?;
+    let mut values = crate::parameters::resolve_for(
+        declared,
+        &options.sets,
+        &|name| doors.environment(name),
+        &state.parameters,
+    )
+    .map_err(OpenError::Parameters)?;
     let wanted = wanted(&program, &state, stage.as_ref())?;
     kept::restore(&mut values, &state, &home).await?;
     let versions = VersionTable::new(&program.runbook.versions);
