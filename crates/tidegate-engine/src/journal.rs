@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::digest::Digest;
 use crate::event::{Event, EventRecord};
-use crate::transition::IllegalEvent;
+use crate::state::RunState;
+use crate::transition::{self, IllegalEvent};
 
 /// The journal format this program writes.
 pub const FORMAT: i32 = 1;
@@ -98,6 +99,18 @@ impl Head {
 }
 
 impl Prepared {
+    /// Refuses events that could not be folded again: what is committed must be readable for ever.
+    ///
+    /// # Errors
+    /// [`JournalError::Illegal`] naming the first event that cannot follow `state`.
+    pub fn must_follow(&self, state: &RunState) -> Result<(), JournalError> {
+        let mut state = state.clone();
+        for record in &self.records {
+            state = transition::next(Some(state), record)?;
+        }
+        Ok(())
+    }
+
     /// Writes the events in the session's transaction, the head last.
     ///
     /// # Errors

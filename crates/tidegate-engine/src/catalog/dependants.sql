@@ -10,6 +10,7 @@ WITH given AS (
 ), owners AS (
     -- A rule belongs to its view, a default to its table, a row type to its relation, an index or a TOAST table to its table.
     SELECT h.classid, h.objid, h.deptype,
+        (SELECT a.adnum FROM pg_catalog.pg_attrdef a WHERE h.classid = 'pg_attrdef'::regclass AND a.oid = h.objid) AS ownersub,
         CASE h.classid
             WHEN 'pg_rewrite'::regclass THEN 'pg_class'::regclass::oid
             WHEN 'pg_attrdef'::regclass THEN 'pg_class'::regclass::oid
@@ -27,7 +28,7 @@ WITH given AS (
 SELECT DISTINCT i.type AS kind, i.identity
 FROM owners o, LATERAL pg_catalog.pg_identify_object(o.ownerclass, o.ownerid, 0) AS i
 WHERE o.deptype NOT IN ('i', 'P', 'S')
-  AND NOT EXISTS (SELECT 1 FROM given g WHERE g.classid = o.ownerclass AND g.objid = o.ownerid AND g.sub = 0)
+  AND NOT EXISTS (SELECT 1 FROM given g WHERE g.classid = o.ownerclass AND g.objid = o.ownerid AND g.sub IN (0, o.ownersub))
   AND i.identity IS NOT NULL AND i.type <> 'default acl'
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE o.ownerclass = 'pg_class'::regclass AND c.oid = o.ownerid AND c.relkind = 't')
 ORDER BY 1, 2

@@ -12,7 +12,7 @@ use crate::crash::{self, Site};
 use crate::digest::Digest;
 use crate::doors::{Doors, Entrance};
 use crate::error::StepError;
-use crate::event::{Binding, Event, EventRecord, Person};
+use crate::event::{Back, Binding, Event, EventRecord, Person};
 use crate::history::History;
 use crate::holder::{Holder, os_user};
 use crate::journal::{self, JournalError};
@@ -386,6 +386,18 @@ async fn admit(
             });
         }
         Purpose::Run | Purpose::Manual | Purpose::Back | Purpose::Decide => {}
+    }
+    if purpose == Purpose::Run
+        && let Some(back) = state.phase.back()
+    {
+        let again = match &back.back {
+            Back::Way { way, .. } => format!("--way {way}"),
+            Back::Undo { to } => format!("--to {}", to.as_ref().map_or("start", Name::as_str)),
+        };
+        return Err(OpenError::Refused {
+            message: format!("run {} is on its way back", state.run),
+            next: format!("Go on with it: tidegate rollback {again}, as it was begun"),
+        });
     }
     if purpose != Purpose::Decide && state.meaning != program.meaning() {
         return Err(drift(program, home, &state).await?);

@@ -7,7 +7,7 @@ use tidegate_runbook::{Action, Confirm, Name, Step};
 use crate::ending::Ending;
 use crate::event::{Event, Person, WaitingOn};
 use crate::observer::Answer;
-use crate::request::{Request, RequestKind, mark_taken};
+use crate::request::{Request, RequestKind};
 use crate::runner::forward::Flow;
 use crate::runner::{Runner, Stop};
 use crate::signals::Signal;
@@ -88,15 +88,21 @@ impl Runner {
                 self.halt_on_signal(None, Signal::Stop { by }).await.map(Followed::End)
             }
             RequestKind::Pause {} => {
-                self.taken(request, None, Vec::new()).await?;
-                Ok(Followed::Pause)
+                let idle = match &self.state.phase {
+                    Phase::Open {} | Phase::GoingBack(_) | Phase::Waiting { .. } => None,
+                    phase => Some(format!("the run is {}: nothing of it goes on by itself", phase.word())),
+                };
+                let followed = if idle.is_none() { Followed::Pause } else { Followed::Nothing };
+                self.taken(request, idle, Vec::new()).await?;
+                Ok(followed)
             }
             RequestKind::Resume {} => {
                 self.taken(request, None, Vec::new()).await?;
                 Ok(Followed::Resume)
             }
             RequestKind::Approve { step, head } => {
-                let refused = self.may_not_approve(step, &request.body.by);
+                let refused =
+                    self.may_not_approve(step, &request.body.by).or_else(|| self.too_old(step, request));
                 let approved = match refused {
                     None => {
                         vec![Event::Approved { step: step.clone(), by: request.body.by.clone(), head: *head }]
@@ -129,10 +135,19 @@ impl Runner {
         let what = request.word().to_owned();
         let mut events = vec![Event::RequestTaken { request: request.id, what, refused }];
         events.extend(more);
-        self.commit(events).await?;
-        mark_taken(&self.home, request.id, self.head.seq)
-            .await
-            .map_err(|failure| Stop::InDoubt(failure.to_string()))
+        self.commit_answering(events, request.id).await
+    }
+
+    /// Why an approval counts no longer: its validity began when it was given, not when it is read.
+    fn too_old(&self, step: &Name, request: &Request) -> Option<String> {
+        let valid = self.program.step(step)?.valid?;
+        (request.age > valid).then(|| {
+            format!(
+                "it was given {} s ago and is valid for {} s; approve again",
+                request.age.as_secs(),
+                valid.as_secs()
+            )
+        })
     }
 
     /// Why this person may not approve this step, if so.
@@ -203,7 +218,11 @@ impl Runner {
         };
         let next = vec![
             format!("Have {who} approve: tidegate approve {} --actor NAME", step.id),
-            "Then go on: tidegate run --apply --actor NAME".to_owned(),
+            if self.state.phase.back().is_some() {
+                "Then go on with the way back: give the same `tidegate rollback` command again.".to_owned()
+            } else {
+                "Then go on: tidegate run --apply --actor NAME".to_owned()
+            },
         ];
         Ok(Ending::Waiting { on, next })
     }

@@ -3,6 +3,7 @@
 use tidegate_engine::ending::Ending;
 use tidegate_engine::event::Back;
 use tidegate_engine::runner::Purpose;
+use tidegate_engine::setup::OpenError;
 use tidegate_engine::state::Phase;
 
 use crate::stage_hand::{Stage, done, halted, name, on_stage, page};
@@ -106,5 +107,47 @@ fn a_dependant_of_others_refuses_the_undo_even_under_cascade() {
         assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
         let left = "SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')";
         assert_eq!(stage.database.value::<i64>(left).await, 0);
+    });
+}
+
+#[test]
+fn a_column_added_with_a_default_loses_only_what_was_written_since() {
+    on_stage(async {
+        let stage = Stage::new("column").await;
+        stage.database.execute("CREATE TABLE old (id int); INSERT INTO old VALUES (1), (2), (3)").await;
+        let text = page(
+            "## S\n\n```sql\n-- @migrate m\nALTER TABLE old ADD COLUMN note text NOT NULL DEFAULT 'none'\n-- @undo\nALTER TABLE old DROP COLUMN note\n```\n",
+        );
+        done(&stage.run(&text).await);
+        stage.database.execute("UPDATE old SET note = 'mine' WHERE id = 2").await;
+        let mut runner = stage.open(&text, Purpose::Back).await.unwrap();
+        let plan = runner.plan_back(Back::Undo { to: None }).await.unwrap();
+        assert_eq!(plan.figures(), "public.old.note=1");
+        let ending = runner.go_back(plan).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        runner.close().await;
+    });
+}
+
+#[test]
+fn a_way_that_waits_is_gone_on_with_and_never_left_by_going_forward() {
+    on_stage(async {
+        let stage = Stage::new("way").await;
+        let text = page(
+            "## S\n\n```sql\n-- @migrate m\nCREATE TABLE x ()\n-- @undo\nDROP TABLE x\n```\n\n## Rollback\n\n### By hand\n\n```toml\n# @way by_hand\nfrom = [\"s\"]\nto = \"start\"\n```\n\n```text\n# @confirm sure\nSure?\n```\n\n```sql\n-- @migrate drop_x\nDROP TABLE x\n```\n",
+        );
+        done(&stage.run(&text).await);
+        let way = || Back::Way { way: name("by_hand"), to: None };
+        let waiting = stage.back(&text, way()).await;
+        assert!(matches!(waiting, Ending::Waiting { .. }), "{waiting:?}");
+        let Err(OpenError::Refused { next, .. }) = stage.open(&text, Purpose::Run).await else {
+            panic!("a run on its way back does not go forward");
+        };
+        assert!(next.contains("--way by_hand"), "{next}");
+        stage.seen.borrow_mut().approve_as = Some("bob".into());
+        let ending = stage.back(&text, way()).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        assert!(stage.database.value::<bool>("SELECT to_regclass('x') IS NULL").await);
+        assert_eq!(stage.state().await.phase, Phase::RolledBack {});
     });
 }
