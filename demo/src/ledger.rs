@@ -169,7 +169,8 @@ impl Show {
             .map_err(Error::postgres("use the ledger"))?;
         let balances: String = self.stage.ask(include_str!("ledger/balances.sql")).await?;
         self.operator.run(&["rollback", "--to", "m0009"], DONE).await?;
-        say("\nWithout the figures it refuses.");
+        println!();
+        say("Without the figures it refuses.");
         let back = ["rollback", "--to", "m0009", "--apply", "--actor", RUNNER];
         self.operator.run(&back, HALTED).await?;
         let versions: String = self.stage.ask(VERSIONS).await?;
