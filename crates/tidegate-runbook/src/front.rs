@@ -308,4 +308,4 @@ fn read_limits(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnostic
 }
 
 /// Most attempts at a lock that a page may ask for.
-const LOCK_ATTEMPTS_MAX: u64 = 1_000;
+const LOCK_ATTEMPTS_MAX: u64 = 100;
