@@ -84,4 +84,4 @@ fn warning(
 }
 
 #[cfg(test)]
-mod tests;
+mod rule_tests;
