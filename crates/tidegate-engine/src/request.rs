@@ -14,6 +14,8 @@ use crate::event::Person;
 pub struct Request {
     /// Its number.
     pub id: i64,
+    /// When it was asked, by this process's clock; its age is the server's.
+    pub asked: jiff::Timestamp,
     /// What is asked.
     pub body: RequestBody,
 }
@@ -58,6 +60,12 @@ impl RequestBody {
 }
 
 impl Request {
+    /// How long ago it was asked.
+    #[must_use]
+    pub fn age(&self) -> std::time::Duration {
+        std::time::Duration::try_from(jiff::Timestamp::now().duration_since(self.asked)).unwrap_or_default()
+    }
+
     /// Who asks, for a message.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -95,7 +103,7 @@ pub async fn ask(session: &Session, body: &RequestBody) -> Result<i64, Failure> 
 pub async fn after(session: &Session, newest: i64) -> Result<Vec<Request>, Failure> {
     let rows = session
         .query(
-            "SELECT id, body, db_role FROM tidegate.request WHERE taken_seq IS NULL AND id > $1 ORDER BY id LIMIT 1000",
+            "SELECT id, body, db_role, extract(epoch FROM clock_timestamp() - at)::float8 FROM tidegate.request WHERE taken_seq IS NULL AND id > $1 ORDER BY id LIMIT 1000",
             &[(&newest, Type::INT8)],
         )
         .await?;
@@ -104,7 +112,8 @@ pub async fn after(session: &Session, newest: i64) -> Result<Vec<Request>, Failu
         .filter_map(|row| {
             let mut body: RequestBody = serde_json::from_str(row.get(1)).ok()?;
             body.by.db_role = row.get(2);
-            Some(Request { id: row.get(0), body })
+            let age = std::time::Duration::try_from_secs_f64(row.get(3)).unwrap_or_default();
+            Some(Request { id: row.get(0), asked: jiff::Timestamp::now().checked_sub(age).ok()?, body })
         })
         .collect())
 }

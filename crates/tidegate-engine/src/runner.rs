@@ -109,6 +109,17 @@ impl From<JournalError> for Stop {
 /// Rows to be kept beside events.
 pub(crate) type Evidence = (Digest, String);
 
+/// What is written in the transaction of events.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// Rows to be kept.
+    pub(crate) evidence: &'a [Evidence],
+    /// The texts of a page with their digest.
+    pub(crate) plan: Option<(Digest, &'a str)>,
+    /// The request that the first of the events answers.
+    pub(crate) request: Option<i64>,
+}
+
 impl Runner {
     /// Where the run stands.
     #[must_use]
@@ -160,15 +171,19 @@ impl Runner {
         events: Vec<Event>,
         evidence: &[Evidence],
     ) -> Result<(), Stop> {
-        self.commit_keeping(events, evidence, None).await
+        self.commit_keeping(events, Beside { evidence, ..Beside::default() }).await
     }
 
-    /// Journals events, with rows and the texts of a page to be kept beside them.
+    /// Journals events that answer a request, which is marked as taken in the same transaction.
+    pub(crate) async fn commit_answering(&mut self, events: Vec<Event>, request: i64) -> Result<(), Stop> {
+        self.commit_keeping(events, Beside { request: Some(request), ..Beside::default() }).await
+    }
+
+    /// Journals events, with what is to be written beside them.
     pub(crate) async fn commit_keeping(
         &mut self,
         events: Vec<Event>,
-        evidence: &[Evidence],
-        plan: Option<(Digest, &str)>,
+        beside: Beside<'_>,
     ) -> Result<(), Stop> {
         let mut tries = 0;
         loop {
@@ -180,9 +195,12 @@ impl Runner {
             let epoch = self.epoch;
             let written = run_tx(&self.home, "journal", &options, async |session: &Session| {
                 lease::fence(session, epoch).await?.ok_or(StepError::Fenced)?;
-                keep(session, evidence).await?;
-                if let Some((digest, text)) = plan {
+                keep(session, beside.evidence).await?;
+                if let Some((digest, text)) = beside.plan {
                     crate::plan_store::store(session, digest, text).await?;
+                }
+                if let Some(request) = beside.request {
+                    crate::request::mark_taken(session, request, before.seq + 1).await?;
                 }
                 prepared.write(session).await?;
                 Ok::<_, StepError>(())

@@ -4,7 +4,7 @@ use crate::decide::{DecideError, Decision, objections, standing};
 use crate::ending::Ending;
 use crate::event::Event;
 use crate::plan_store;
-use crate::runner::{Runner, Stop, drift_in};
+use crate::runner::{Beside, Runner, Stop, drift_in};
 
 impl Runner {
     /// Gives the run up where it stands. Nothing is undone and nothing is lifted; the ending says what stands.
@@ -126,7 +126,8 @@ impl Runner {
             by: self.by.clone(),
             reason: reason.to_owned(),
         };
-        if let Err(stop) = self.commit_keeping(vec![event], &[], Some((plan, &text))).await {
+        let beside = Beside { plan: Some((plan, &text)), ..Beside::default() };
+        if let Err(stop) = self.commit_keeping(vec![event], beside).await {
             return Err(self.undecided(stop));
         }
         let what = if changed.is_empty() {

@@ -54,7 +54,9 @@ impl Runner {
         let mut events = Vec::new();
         // An undo that is refused leaves its step as complete as it was.
         let undoing = self.state.phase.back().is_some_and(|back| matches!(back.back, Back::Undo { .. }));
-        if !undoing {
+        // So does a step of a manual stage that is refused when it is run once more.
+        let stands = crate::program::is_done(&self.state, step) && self.state.started.contains(step);
+        if !undoing && !stands {
             events.push(Event::StepFailed {
                 step: step.clone(),
                 attempt,

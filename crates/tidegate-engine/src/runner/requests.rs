@@ -140,11 +140,11 @@ impl Runner {
 
     /// Why an approval counts no longer: its validity began when it was given, not when it is read.
     fn too_old(&self, step: &Name, request: &Request) -> Option<String> {
-        let valid = self.program.step(step)?.valid?;
-        (request.age > valid).then(|| {
+        let (valid, age) = (self.program.step(step)?.valid?, request.age());
+        (age > valid).then(|| {
             format!(
                 "it was given {} s ago and is valid for {} s; approve again",
-                request.age.as_secs(),
+                age.as_secs(),
                 valid.as_secs()
             )
         })

@@ -17,6 +17,8 @@ mod drift;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod foldable;
+#[cfg(test)]
 mod forward;
 #[cfg(test)]
 mod gates;
@@ -31,8 +33,8 @@ mod recounting;
 #[cfg(test)]
 mod stage_hand;
 #[cfg(test)]
-mod watches;
-#[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod watches;
 #[cfg(test)]
 mod ways_back;
