@@ -1,6 +1,7 @@
 //! Questions that records, checks, watches and commands ask, and their answers.
 
 pub(crate) mod http;
+mod hush;
 pub(crate) mod script;
 pub(crate) mod sql;
 

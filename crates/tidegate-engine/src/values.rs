@@ -63,6 +63,8 @@ pub struct RenderedSql {
     pub text: String,
     /// Settings to be made first, in the same transaction: name and value.
     pub settings: Vec<(String, String)>,
+    /// Whether one of the settings is a secret.
+    pub holds_secret: bool,
     /// The text that the statement stands in.
     pub path: Option<SourcePath>,
     /// Where each piece of the source begins: character in `text`, byte in the source.
@@ -132,6 +134,7 @@ impl Values {
                 }
                 SqlPiece::Bind(name) => {
                     let value = self.get(name)?;
+                    rendered.holds_secret |= value.secret;
                     let setting = value.text.as_ref().map(|text| rendered.setting(text));
                     rendered.text.push_str(&typed(setting.as_deref(), &value.type_name));
                     source += name.to_string().len() + 1;

@@ -6,6 +6,8 @@ use tidegate_runbook::{EachAfter, Expectation, Over, SqlBody, SqlStatement};
 use tidegate_store::postgres::{Answer, Failure, Session, quote_identifier};
 use tokio_postgres::types::Type;
 
+use crate::error::StepError;
+use crate::question::hush::hush;
 use crate::question::{Answered, Reply};
 use crate::sources::Places;
 use crate::values::{Relation, RenderedSql, Value, ValueMissing, Values};
@@ -336,15 +338,21 @@ async fn render(
         .values
         .sql(statement)
         .map_err(|missing: ValueMissing| Answered::unknown(missing.to_string()))?;
-    set(session, &rendered).await.map_err(|failure| Answered::unknown(failure.message().to_owned()))?;
+    set(session, &rendered).await.map_err(|error| match error {
+        StepError::Refused { message, next } => Answered::unknown(format!("{message}. {next}")),
+        other => Answered::unknown(crate::advice::message(&other)),
+    })?;
     Ok(rendered)
 }
 
 /// Makes the transaction-local settings that a rendered statement reads its values from.
 ///
 /// # Errors
-/// [`Failure`] if the server refused or did not answer.
-pub(crate) async fn set(session: &Session, rendered: &RenderedSql) -> Result<(), Failure> {
+/// [`StepError`] if the server refused or did not answer, or would write a secret into its log.
+pub(crate) async fn set(session: &Session, rendered: &RenderedSql) -> Result<(), StepError> {
+    if rendered.holds_secret {
+        hush(session).await?;
+    }
     for (name, value) in &rendered.settings {
         session.query("SELECT set_config($1, $2, true)", &[(name, Type::TEXT), (value, Type::TEXT)]).await?;
     }
