@@ -87,7 +87,9 @@ pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
         Command::Status(arguments) => &arguments.page.page,
         Command::Events(arguments) => &arguments.page.page,
         Command::Report(arguments) => &arguments.page.page,
-        Command::Stop(arguments) | Command::Pause(arguments) | Command::Resume(arguments) => &arguments.page.page,
+        Command::Stop(arguments) | Command::Pause(arguments) | Command::Resume(arguments) => {
+            &arguments.page.page
+        }
         Command::Approve(arguments) => &arguments.request.page.page,
         Command::Amend(arguments) | Command::Abandon(arguments) => &arguments.page.page,
         Command::AcceptDrift(arguments) => &arguments.decide.page.page,
@@ -99,6 +101,7 @@ pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
         Command::Sessions(arguments) => &arguments.page,
         Command::Completions(_) | Command::Man(_) => return None,
     };
-    let from_environment = std::env::var_os("TIDEGATE_RUNBOOK").is_some_and(|known| known == page.as_os_str());
+    let from_environment =
+        std::env::var_os("TIDEGATE_RUNBOOK").is_some_and(|known| known == page.as_os_str());
     (!from_environment).then(|| page.clone())
 }

@@ -58,9 +58,10 @@ impl From<OpenError> for Failure {
         let code = exit_code::of_open(&error);
         let message = chain(&error);
         let (kind, next) = match &error {
-            OpenError::Parameters(_) => {
-                ("parameters", vec!["Give each with --set NAME=VALUE, then run the command again.".to_owned()])
-            }
+            OpenError::Parameters(_) => (
+                "parameters",
+                vec!["Give each with --set NAME=VALUE, then run the command again.".to_owned()],
+            ),
             OpenError::Door(error) => return Self { message, ..of_door(error) },
             OpenError::Journal(error) => return Self { message, ..of_journal(error) },
             OpenError::Held(holder) => (
@@ -74,9 +75,10 @@ impl From<OpenError> for Failure {
                 ],
             ),
             OpenError::Raced(_) => ("held", vec!["See what it does: tidegate status".to_owned()]),
-            OpenError::Lease(_) => {
-                ("in_doubt", vec!["Nothing is guessed: when the store answers again, run the command again.".to_owned()])
-            }
+            OpenError::Lease(_) => (
+                "in_doubt",
+                vec!["Nothing is guessed: when the store answers again, run the command again.".to_owned()],
+            ),
             OpenError::ReadOnly(_) => ("read_only", Vec::new()),
             OpenError::Drift { next, .. } => ("drift", vec![next.clone()]),
             OpenError::Refused { next, .. } => ("refused", vec![next.clone()]),

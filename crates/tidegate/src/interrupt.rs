@@ -65,10 +65,13 @@ async fn listen(screen: Screen, told: Rc<RefCell<Told>>, mut interrupts: Signal,
         let mut told = told.borrow_mut();
         if told.by.is_some() {
             screen.stand(None);
-            screen.talk("Ended at once. The journal holds what is certain; `tidegate run` goes on from there.");
+            screen
+                .talk("Ended at once. The journal holds what is certain; `tidegate run` goes on from there.");
             std::process::exit(i32::from(u8::from(exit_code::IN_DOUBT)));
         }
-        screen.talk("Stopping: the running step is cut off and the run halts. Once more ends this process at once.");
+        screen.talk(
+            "Stopping: the running step is cut off and the run halts. Once more ends this process at once.",
+        );
         told.by = Some(by.to_owned());
         if let Some(runner) = &told.runner {
             runner.stop(by);

@@ -46,7 +46,8 @@ pub(crate) enum Tone {
 impl Screen {
     /// As the command line and the terminal say.
     pub(crate) fn new(manner: &Manner) -> Self {
-        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let terminal =
+            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let redraws = terminal && !no_color && manner.color != Color::Never && !manner.json;
         let colors = match manner.color {

@@ -188,7 +188,13 @@ async fn tick(screen: Screen, now: Rc<RefCell<Option<Now>>>) {
             screen.stand(Some(now.line()));
         } else if now.told.elapsed() >= STILL_EVERY {
             now.told = Instant::now();
-            screen.talk(&format!("{:10}{} for {}: {}", "", now.subject, lasting(now.since.elapsed()), now.what));
+            screen.talk(&format!(
+                "{:10}{} for {}: {}",
+                "",
+                now.subject,
+                lasting(now.since.elapsed()),
+                now.what
+            ));
         }
     }
 }

@@ -86,7 +86,9 @@ fn failure(error: DecideError) -> Failure {
         }
         DecideError::Refused { next, .. } => Failure::refused(message, vec![next]),
         DecideError::Step(error) => error.into(),
-        DecideError::Stopped(_) => Failure { code: exit_code::IN_DOUBT, kind: "in_doubt", message, next: Vec::new() },
+        DecideError::Stopped(_) => {
+            Failure { code: exit_code::IN_DOUBT, kind: "in_doubt", message, next: Vec::new() }
+        }
     }
 }
 

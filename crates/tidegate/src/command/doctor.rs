@@ -47,7 +47,9 @@ fn text(desk: &Desk, found: &[Diagnosis], problems: usize) -> String {
     }
     let sum = match (problems, found.len()) {
         (0, _) => screen.paint(Tone::Good, "Nothing is wrong."),
-        (problems, _) => screen.paint(Tone::Bad, &format!("{problems} to be put right; nothing was changed.")),
+        (problems, _) => {
+            screen.paint(Tone::Bad, &format!("{problems} to be put right; nothing was changed."))
+        }
     };
     text.push_str(&format!("{sum}\n"));
     text

@@ -89,9 +89,8 @@ impl<'a> Counter<'a> {
         let name = actor(Some(name), "a request")?;
         let home = desk.home("request").await?;
         let history = History::read(&home).await?;
-        let nothing = || {
-            Failure::usage("there is no run that goes on", "See what there was: tidegate status")
-        };
+        let nothing =
+            || Failure::usage("there is no run that goes on", "See what there was: tidegate status");
         let state = history.newest()?.filter(|state| !state.phase.is_final()).ok_or_else(nothing)?;
         let holder = holder(&home, &history).await?.holder;
         let rows = home.query("SELECT session_user::text", &[]).await?;
@@ -125,11 +124,9 @@ impl<'a> Counter<'a> {
         let (exit_code, taken, message) = match answer {
             Some(None) => (exit_code::DONE, true, format!("{what}: the runner has taken it up")),
             Some(Some(why)) => (exit_code::HALTED, true, format!("{what}: refused: {why}")),
-            None if self.holder.is_some() => (
-                exit_code::DONE,
-                false,
-                format!("{what}: asked; the runner takes it up after its step"),
-            ),
+            None if self.holder.is_some() => {
+                (exit_code::DONE, false, format!("{what}: asked; the runner takes it up after its step"))
+            }
             None => (exit_code::DONE, false, format!("{what}: noted; the next run takes it up")),
         };
         let screen = &self.desk.screen;

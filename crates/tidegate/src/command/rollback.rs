@@ -39,12 +39,16 @@ pub(crate) async fn perform(screen: &Screen, arguments: &RollbackArguments) -> R
     let interrupt = Interrupt::listen(screen)?;
     let watcher = Rc::new(RefCell::new(Watcher::new(&desk)));
     let observer: Rc<RefCell<dyn Observer>> = watcher.clone();
-    let opened = Runner::open(desk.program.clone(), desk.doors.clone(), &options, Purpose::Back, observer).await;
+    let opened =
+        Runner::open(desk.program.clone(), desk.doors.clone(), &options, Purpose::Back, observer).await;
     let Opened { mut runner, .. } = opened.inspect_err(|_| watcher.borrow_mut().end())?;
     let mut ways = Vec::new();
     match &step {
         Some(step) => {
-            ways.push(WayBack { about: format!("One step: {step}"), found: runner.plan_back_step(step).await });
+            ways.push(WayBack {
+                about: format!("One step: {step}"),
+                found: runner.plan_back_step(step).await,
+            });
         }
         None => {
             for back in backs {
@@ -83,7 +87,10 @@ fn backs(desk: &Desk, arguments: &RollbackArguments) -> Result<Vec<Back>, Failur
         return found.map(|found| vec![way(found)]).ok_or_else(|| {
             Failure::usage(
                 format!("--way {name}: the page has no such way"),
-                format!("Its ways are: {}.", if names.is_empty() { "none".to_owned() } else { names.join(", ") }),
+                format!(
+                    "Its ways are: {}.",
+                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+                ),
             )
         });
     }
@@ -117,11 +124,7 @@ fn destination(desk: &Desk, to: &str) -> Result<Option<Name>, Failure> {
 }
 
 /// The one way that fits, its loss accepted.
-fn choose(
-    desk: &Desk,
-    arguments: &RollbackArguments,
-    ways: &[WayBack],
-) -> Result<Option<BackPlan>, Failure> {
+fn choose(desk: &Desk, arguments: &RollbackArguments, ways: &[WayBack]) -> Result<Option<BackPlan>, Failure> {
     let fitting: Vec<&BackPlan> = ways.iter().filter_map(|way| way.found.as_ref().ok()).collect();
     let plan = match fitting.as_slice() {
         [] => {

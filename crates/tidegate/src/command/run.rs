@@ -69,7 +69,8 @@ async fn agreed(desk: &Desk, actor: &str) -> bool {
         .doors
         .address(desk.doors.home(), &tidegate_engine::doors::Entrance::Direct)
         .map_or_else(|_| desk.doors.home().to_string(), |address| address.redacted());
-    prompt::yes(&desk.screen, &format!("Run {} ({}) against {place} as {actor}?", runbook.id, runbook.title)).await
+    prompt::yes(&desk.screen, &format!("Run {} ({}) against {place} as {actor}?", runbook.id, runbook.title))
+        .await
 }
 
 fn manual_stage(desk: &Desk, stage: &str) -> Result<Name, Failure> {

@@ -75,8 +75,11 @@ pub(crate) fn run_of(history: &History, id: Option<&str>) -> Result<Option<RunSt
 pub(crate) fn find(history: &History, id: &str) -> Result<Uuid, Failure> {
     let wanted = id.to_lowercase();
     let runs = history.runs();
-    let found: Vec<Uuid> =
-        runs.iter().copied().filter(|run| run.to_string().starts_with(&wanted) && !wanted.is_empty()).collect();
+    let found: Vec<Uuid> = runs
+        .iter()
+        .copied()
+        .filter(|run| run.to_string().starts_with(&wanted) && !wanted.is_empty())
+        .collect();
     match found.as_slice() {
         [run] => Ok(*run),
         [] => Err(Failure::usage(

@@ -30,7 +30,8 @@ pub(crate) fn with_page(line: &str, page: Option<&Path>) -> String {
 
 /// Where the command, with its subject if it has one, ends; 0 if this is no command with a page.
 fn command_end(piece: &str) -> usize {
-    let letters = |text: &str| text.find(|c: char| !(c.is_ascii_lowercase() || c == '-')).unwrap_or(text.len());
+    let letters =
+        |text: &str| text.find(|c: char| !(c.is_ascii_lowercase() || c == '-')).unwrap_or(text.len());
     let command = piece.get(..letters(piece)).unwrap_or_default();
     if !crate::command::NAMES.contains(&command) || WITHOUT_PAGE.contains(&command) {
         return 0;
@@ -63,7 +64,10 @@ mod tests {
 
     #[test]
     fn the_page_stands_where_it_can_be_typed() {
-        assert_eq!(shown("Go on: tidegate run --apply --actor NAME"), "Go on: tidegate run a.md --apply --actor NAME");
+        assert_eq!(
+            shown("Go on: tidegate run --apply --actor NAME"),
+            "Go on: tidegate run a.md --apply --actor NAME"
+        );
         assert_eq!(shown("see `tidegate status`"), "see `tidegate status a.md`");
         assert_eq!(
             shown("tidegate approve window --actor NAME"),

@@ -31,8 +31,19 @@ struct Document<'a> {
 #[derive(Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 enum Line<'a> {
-    Fits { about: &'a str, back: &'a Back, order: &'a [Name], loss: &'a [LossLine], figures: String, command: String },
-    Refused { about: &'a str, message: String, next: Vec<String> },
+    Fits {
+        about: &'a str,
+        back: &'a Back,
+        order: &'a [Name],
+        loss: &'a [LossLine],
+        figures: String,
+        command: String,
+    },
+    Refused {
+        about: &'a str,
+        message: String,
+        next: Vec<String>,
+    },
 }
 
 /// The command that takes a way, its loss accepted.
@@ -41,8 +52,11 @@ pub(crate) fn command(plan: &BackPlan) -> String {
         Back::Undo { to } => format!("--to {} --undo", to.as_ref().map_or("start", Name::as_str)),
         Back::Way { way, .. } => format!("--way {way}"),
     };
-    let word =
-        if plan.loss.is_empty() { "--apply".to_owned() } else { format!("--accept-loss '{}'", plan.figures()) };
+    let word = if plan.loss.is_empty() {
+        "--apply".to_owned()
+    } else {
+        format!("--accept-loss '{}'", plan.figures())
+    };
     format!("tidegate rollback {which} {word} --actor NAME")
 }
 
@@ -101,7 +115,10 @@ fn plan_text(plan: &BackPlan, command: &str) -> String {
         Back::Way { .. } => "runs",
     };
     let order = if order.is_empty() { "nothing".to_owned() } else { order.join(", ") };
-    format!("  {verb}, in this order: {order}\n  would lose:\n{}  to do it: {command}\n", loss::text(&plan.loss))
+    format!(
+        "  {verb}, in this order: {order}\n  would lose:\n{}  to do it: {command}\n",
+        loss::text(&plan.loss)
+    )
 }
 
 fn refusal(error: &StepError) -> (String, Vec<String>) {
@@ -115,5 +132,7 @@ fn refusal(error: &StepError) -> (String, Vec<String>) {
 /// The text with its first letter in capital.
 pub(crate) fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + characters.as_str())
+    characters
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + characters.as_str())
 }

@@ -44,8 +44,7 @@ fn word(severity: Severity) -> &'static str {
 fn drawn(sources: &Sources, diagnostic: &Diagnostic) -> Option<String> {
     let span = diagnostic.span.as_ref()?;
     let source = NamedSource::new(span.path.to_string(), text_of(sources, span)?);
-    let mut labels =
-        vec![LabeledSpan::underline(span.range.start..span.range.end)];
+    let mut labels = vec![LabeledSpan::underline(span.range.start..span.range.end)];
     if let Some((related, what)) = &diagnostic.related
         && related.path == span.path
     {

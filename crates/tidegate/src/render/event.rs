@@ -55,7 +55,10 @@ fn parts(event: &Event) -> Parts {
         Event::RunStarted { title, by, bound_to, .. } => run(
             "started",
             Tone::Strong,
-            format!("{title}, by {} ({} on {}), database {}", by.actor, by.os_user, by.host, bound_to.database),
+            format!(
+                "{title}, by {} ({} on {}), database {}",
+                by.actor, by.os_user, by.host, bound_to.database
+            ),
         ),
         Event::Resumed { by, ended_backends } => {
             let ended = if *ended_backends == 0 {
@@ -71,16 +74,18 @@ fn parts(event: &Event) -> Parts {
         }
         Event::StepDone { step, outcome, .. } => {
             let word = if outcome.already { "already" } else { "done" };
-            let took = if outcome.took_ms >= SHOWN_FROM_MS { format!(" ({})", took(outcome.took_ms)) } else { String::new() };
+            let took = if outcome.took_ms >= SHOWN_FROM_MS {
+                format!(" ({})", took(outcome.took_ms))
+            } else {
+                String::new()
+            };
             part(step, word, Tone::Good, format!("{}{took}", outcome.summary))
         }
         Event::StepFailed { step, unknown, message, .. } => {
             let word = if *unknown { "UNKNOWN" } else { "FAILED" };
             part(step, word, Tone::Bad, message.clone())
         }
-        Event::Rechecked { step, holds: true, .. } => {
-            part(step, "still holds", Tone::Faint, String::new())
-        }
+        Event::Rechecked { step, holds: true, .. } => part(step, "still holds", Tone::Faint, String::new()),
         Event::Rechecked { step, holds: false, message } => {
             part(step, "NO LONGER", Tone::Bad, message.clone())
         }
@@ -118,7 +123,13 @@ fn parts(event: &Event) -> Parts {
         Event::RollbackStarted { back, order, loss, by } => run(
             "going back",
             Tone::Careful,
-            format!("{}: {} steps, by {}; loss accepted: {}", back_text(back), order.len(), by.actor, lost(loss)),
+            format!(
+                "{}: {} steps, by {}; loss accepted: {}",
+                back_text(back),
+                order.len(),
+                by.actor,
+                lost(loss)
+            ),
         ),
         Event::StepUndone { step, loss } => {
             part(step, "undone", Tone::Careful, format!("lost: {}", lost(loss)))

@@ -25,7 +25,8 @@ struct Body<'a> {
 /// Shows it, and gives its exit code.
 pub(crate) fn show(screen: &Screen, failure: &Failure, page: Option<&Path>) -> ExitCode {
     let next: Vec<String> = failure.next.iter().map(|line| with_page(line, page)).collect();
-    let mut text = format!("{} {}\n", screen.paint(Tone::Bad, "error:"), failure.message.replace('\n', "\n       "));
+    let mut text =
+        format!("{} {}\n", screen.paint(Tone::Bad, "error:"), failure.message.replace('\n', "\n       "));
     text.push_str(&steps(&next));
     screen.talk(&text);
     if screen.is_json() {

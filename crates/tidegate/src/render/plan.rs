@@ -49,7 +49,11 @@ pub(crate) fn text(desk: &Desk, dry: &DryRun) -> String {
             continue;
         }
         let manual = if stage.manual { " (manual: runs with --stage)" } else { "" };
-        text.push_str(&format!("\n{} {}{manual}\n", screen.paint(Tone::Strong, stage.id.as_str()), stage.title));
+        text.push_str(&format!(
+            "\n{} {}{manual}\n",
+            screen.paint(Tone::Strong, stage.id.as_str()),
+            stage.title
+        ));
         text.push_str(&table(2, &rows));
     }
     if !dry.drift.is_empty() {

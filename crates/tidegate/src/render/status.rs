@@ -55,7 +55,8 @@ impl<'a> Standing<'a> {
 
     /// Somebody works on it, as far as can be told.
     fn at_work(&self) -> bool {
-        self.holder.is_some_and(|holder| !holder.gone && !holder.left.is_zero()) && !self.state.phase.is_final()
+        self.holder.is_some_and(|holder| !holder.gone && !holder.left.is_zero())
+            && !self.state.phase.is_final()
     }
 
     /// Steps that are complete, and all that run by themselves.
@@ -97,9 +98,9 @@ impl<'a> Standing<'a> {
         let screen = &desk.screen;
         let (done, total) = self.progress();
         let tone = match &state.phase {
-            Phase::Halted { reason: HaltReason::WentBack, .. } | Phase::Waiting { .. } | Phase::GoingBack(_) => {
-                Tone::Careful
-            }
+            Phase::Halted { reason: HaltReason::WentBack, .. }
+            | Phase::Waiting { .. }
+            | Phase::GoingBack(_) => Tone::Careful,
             Phase::Halted { .. } => Tone::Bad,
             Phase::Open {} | Phase::Finished {} => Tone::Good,
             Phase::RolledBack {} | Phase::Abandoned { .. } => Tone::Careful,
@@ -157,8 +158,7 @@ impl<'a> Standing<'a> {
             Phase::Open {} | Phase::GoingBack(_) | Phase::Finished {} | Phase::RolledBack {} => {}
         }
         if let Some(going) = self.state.phase.back() {
-            let undone =
-                going.order.iter().filter(|step| !is_done(self.state, step)).count();
+            let undone = going.order.iter().filter(|step| !is_done(self.state, step)).count();
             text.push_str(&format!(
                 "Back:    {}, {undone} of {} steps behind it\n",
                 back_text(&going.back),

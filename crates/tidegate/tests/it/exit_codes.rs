@@ -13,7 +13,9 @@ fn four_names_who_holds_the_lease() {
         let _first = small.program(["run", "page.md", "--apply", "--actor", "ann"]).start().unwrap();
         let client = small.database.client().await;
         let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok()).await.unwrap();
+        eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok())
+            .await
+            .unwrap();
         let held = small.document(4, ["run", "page.md", "--apply", "--actor", "bob", "--json"]).await;
         assert_eq!(held.pointer("/error/kind").unwrap(), "held");
         let message = held.pointer("/error/message").unwrap().as_str().unwrap();
@@ -31,21 +33,27 @@ fn five_is_drift_of_the_page_the_head_or_the_journal() {
         small.ends(6, ["run", "page.md", "--apply", "--actor", "ann"]).await;
         small.write(&PAGE.replace("marks (id bigint", "marks (id integer"));
         let drift = small.ends(5, ["run", "page.md", "--apply", "--actor", "ann"]).await;
-        assert!(drift.stderr.contains("make_marks") && drift.stderr.contains("tidegate amend page.md"), "{}", all(&drift));
-        let amended = small.ends(0, ["amend", "page.md", "--actor", "ann", "--reason", "a smaller key does"]).await;
+        assert!(
+            drift.stderr.contains("make_marks") && drift.stderr.contains("tidegate amend page.md"),
+            "{}",
+            all(&drift)
+        );
+        let amended =
+            small.ends(0, ["amend", "page.md", "--actor", "ann", "--reason", "a smaller key does"]).await;
         assert!(amended.stdout.contains("DECIDED"), "{}", all(&amended));
 
         let zeros = "0".repeat(64);
         let head = small.program(["run", "page.md", "--apply", "--actor", "ann", "--head", &zeros]);
         assert_eq!(head.run(BOUND).await.unwrap().code(), Some(5));
         small.ends(0, ["audit", "verify", "page.md"]).await;
-        let kept: String = small.database.value("SELECT encode(hash, 'hex') FROM tidegate.event WHERE seq = 3").await;
+        let kept: String =
+            small.database.value("SELECT encode(hash, 'hex') FROM tidegate.event WHERE seq = 3").await;
         let proven = small.document(0, ["audit", "verify", "page.md", "--head", &kept, "--json"]).await;
         assert_eq!(proven.pointer("/proof/event").unwrap(), 3, "{proven}");
         let unknown = small.ends(5, ["audit", "verify", "page.md", "--head", &zeros]).await;
         assert!(unknown.stdout.contains("is that of no event"), "{}", all(&unknown));
 
-        small.database.execute("UPDATE tidegate.event SET body = replace(body, 'ann', 'eve') WHERE seq = 1").await;
+        small.database.execute("SET session_replication_role = replica; UPDATE tidegate.event SET body = replace(body, 'ann', 'eve') WHERE seq = 1").await;
         let broken = small.ends(5, ["audit", "verify", "page.md"]).await;
         assert!(broken.stderr.contains("event 1"), "{}", all(&broken));
         small.ends(5, ["run", "page.md", "--apply", "--actor", "ann"]).await;
@@ -86,11 +94,17 @@ fn eight_also_when_the_server_goes_away_for_good_in_the_middle() {
         let run = small.program(["run", "page.md", "--apply", "--actor", "ann"]).start().unwrap();
         let client = small.database.client().await;
         let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok()).await.unwrap();
+        eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok())
+            .await
+            .unwrap();
         small.cluster.stop().await.unwrap();
         let doubt = run.wait(BOUND).await.unwrap();
         assert_eq!(doubt.code(), Some(8), "{}", all(&doubt));
-        assert!(doubt.stdout.contains("IN DOUBT") && doubt.stdout.contains("Nothing is guessed"), "{}", all(&doubt));
+        assert!(
+            doubt.stdout.contains("IN DOUBT") && doubt.stdout.contains("Nothing is guessed"),
+            "{}",
+            all(&doubt)
+        );
         small.cluster.restart().await.unwrap();
     });
 }

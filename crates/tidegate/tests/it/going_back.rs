@@ -55,12 +55,21 @@ fn a_look_undoes_nothing_and_the_figures_must_be_repeated() {
         }
         assert_eq!(small.database.value::<i64>("SELECT count(*) FROM tags").await, 2);
 
-        let step = small.ends(3, ["rollback", "page.md", "--step", "make_tags", "--apply", "--actor", "ann"]).await;
-        assert!(step.stdout.contains("newer effects stand on top of make_tags: make_marks"), "{}", all(&step));
-        let one = small.ends(7, ["rollback", "page.md", "--step", "make_marks", "--apply", "--actor", "ann"]).await;
+        let step =
+            small.ends(3, ["rollback", "page.md", "--step", "make_tags", "--apply", "--actor", "ann"]).await;
+        assert!(
+            step.stdout.contains("newer effects stand on top of make_tags: make_marks"),
+            "{}",
+            all(&step)
+        );
+        let one =
+            small.ends(7, ["rollback", "page.md", "--step", "make_marks", "--apply", "--actor", "ann"]).await;
         assert!(one.stdout.contains("WENT BACK  Went back to the state after stage tags"), "{}", all(&one));
         let gone = small
-            .ends(7, ["rollback", "page.md", "--to", "start", "--accept-loss", "public.tags=2", "--actor", "ann"])
+            .ends(
+                7,
+                ["rollback", "page.md", "--to", "start", "--accept-loss", "public.tags=2", "--actor", "ann"],
+            )
             .await;
         assert!(gone.stdout.contains("ROLLED BACK") && gone.stdout.contains("public.tags"), "{}", all(&gone));
         assert!(small.database.value::<bool>("SELECT to_regclass('tags') IS NULL").await);
@@ -76,11 +85,14 @@ fn where_several_ways_fit_none_is_taken() {
         small.write(&format!("{PAGE}{WAY}"));
         small.ends(0, ["check", "page.md"]).await;
         small.run_to_the_end().await;
-        let several = small.ends(3, ["rollback", "page.md", "--to", "before", "--apply", "--actor", "ann"]).await;
+        let several =
+            small.ends(3, ["rollback", "page.md", "--to", "before", "--apply", "--actor", "ann"]).await;
         for part in ["By undo to the state after stage before", "Along way by_hand"] {
             assert!(several.stdout.contains(part), "{part}: {}", all(&several));
         }
-        for part in ["several ways lead back; none was taken", "--to before --undo --apply", "--way by_hand --apply"] {
+        for part in
+            ["several ways lead back; none was taken", "--to before --undo --apply", "--way by_hand --apply"]
+        {
             assert!(several.stderr.contains(part), "{part}: {}", all(&several));
         }
         assert!(small.database.value::<bool>("SELECT to_regclass('marks') IS NOT NULL").await);

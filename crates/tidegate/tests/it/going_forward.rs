@@ -10,12 +10,16 @@ fn a_page_is_planned_run_approved_and_finished() {
     on_stage(async {
         let small = SmallPage::new().await;
         let check = small.ends(0, ["check", "page.md", "--strict"]).await;
-        for part in ["Stage tags: Tags", "make_tags", "Afterwards (manual: runs with --stage)", "6 steps in 4 stages"] {
+        for part in
+            ["Stage tags: Tags", "make_tags", "Afterwards (manual: runs with --stage)", "6 steps in 4 stages"]
+        {
             assert!(check.stdout.contains(part), "{part}: {}", all(&check));
         }
 
         let plan = small.ends(0, ["plan", "page.md"]).await;
-        for part in ["pass ", "not yet: needs make_tags", "a person is asked", "manual", "Nothing stands in the way."] {
+        for part in
+            ["pass ", "not yet: needs make_tags", "a person is asked", "manual", "Nothing stands in the way."]
+        {
             assert!(plan.stdout.contains(part), "{part}: {}", all(&plan));
         }
         assert!(small.is_untouched().await, "a dry run changes nothing");
@@ -23,10 +27,19 @@ fn a_page_is_planned_run_approved_and_finished() {
         assert_eq!(dry.stdout, plan.stdout, "run without --apply is plan");
 
         let waiting = small.ends(6, ["run", "page.md", "--apply", "--actor", "ann"]).await;
-        for part in ["Stage tags: Tags", "make_tags", "WAITING at go (page.md:", "approve go page.md --actor", "Head:  6:"] {
+        for part in [
+            "Stage tags: Tags",
+            "make_tags",
+            "WAITING at go (page.md:",
+            "approve go page.md --actor",
+            "Head:  6:",
+        ] {
             assert!(waiting.stdout.contains(part), "{part}: {}", all(&waiting));
         }
-        assert!(!waiting.stdout.contains('\u{1b}') && !waiting.stderr.contains('\u{1b}'), "no colour in a pipe");
+        assert!(
+            !waiting.stdout.contains('\u{1b}') && !waiting.stderr.contains('\u{1b}'),
+            "no colour in a pipe"
+        );
 
         let status = small.ends(0, ["status", "page.md"]).await;
         for part in ["WAITING  small", "3 of 5 complete", "nobody works on it", "approve go page.md"] {
@@ -41,16 +54,26 @@ fn a_page_is_planned_run_approved_and_finished() {
         }
 
         let done = small.ends(0, ["run", "page.md", "--apply", "--actor", "ann"]).await;
-        assert_eq!(done.stdout.matches("  approved ").count(), 1, "one approval is one event: {}", all(&done));
+        assert_eq!(
+            done.stdout.matches("asked        approve").count(),
+            1,
+            "one approval is one event: {}",
+            all(&done)
+        );
         assert!(done.stdout.contains("DONE  all stages of small are complete"), "{}", all(&done));
         assert!(small.ends(0, ["status", "page.md"]).await.stdout.contains("FINISHED"));
-        let manual = small.ends(0, ["run", "page.md", "--apply", "--actor", "ann", "--stage", "afterwards"]).await;
+        let manual =
+            small.ends(0, ["run", "page.md", "--apply", "--actor", "ann", "--stage", "afterwards"]).await;
         assert!(manual.stdout.contains("marks_stand"), "{}", all(&manual));
         let again = small.ends(2, ["run", "page.md", "--apply", "--actor", "ann"]).await;
         assert!(again.stderr.contains("is finished") && again.stderr.contains("--again"), "{}", all(&again));
 
         let events = small.ends(0, ["events", "page.md"]).await;
-        assert!(events.stdout.lines().count() > 10 && events.stdout.contains("make_marks"), "{}", all(&events));
+        assert!(
+            events.stdout.lines().count() > 10 && events.stdout.contains("make_marks"),
+            "{}",
+            all(&events)
+        );
         assert!(small.ends(0, ["recheck", "page.md"]).await.stdout.contains("holds"));
         assert!(small.ends(0, ["doctor", "page.md"]).await.stdout.contains("Nothing is wrong."));
         let report = small.ends(0, ["report", "page.md"]).await;
@@ -74,7 +97,7 @@ fn a_halt_says_what_happened_where_why_and_what_to_do() {
         let small = SmallPage::new().await;
         let halted = small.ends(3, ["run", "page.md", "--apply", "--actor", "ann", "--set", "limit=0"]).await;
         for part in [
-            "HALTED at quiet (page.md:19)",
+            "HALTED at quiet (page.md:18)",
             "Too many tables.",
             "Next:  1. Mend what the check found",
             "tidegate run page.md --apply --actor NAME",
@@ -86,7 +109,7 @@ fn a_halt_says_what_happened_where_why_and_what_to_do() {
             assert!(halted.stdout.contains(part), "{part}: {}", all(&halted));
         }
         let status = small.ends(0, ["status", "page.md"]).await;
-        for part in ["HALTED  small", "At:      quiet (page.md:19)", "Too many tables.", "Call:  #oncall"] {
+        for part in ["HALTED  small", "At:      quiet (page.md:18)", "Too many tables.", "Call:  #oncall"] {
             assert!(status.stdout.contains(part), "{part}: {}", all(&status));
         }
         // What the run was started with need not be said again, and cannot be changed.
@@ -103,8 +126,10 @@ fn a_halt_says_what_happened_where_why_and_what_to_do() {
 fn a_waiting_step_names_who_holds_the_lock() {
     on_stage(async {
         let small = SmallPage::new().await;
-        let page = PAGE.replace("CREATE TABLE tags (id", "ALTER TABLE kept ADD COLUMN more int;\nCREATE TABLE tags (id");
-        small.write(&page.replace("DROP TABLE tags;", "DROP TABLE tags;\nALTER TABLE kept DROP COLUMN more;"));
+        let page = PAGE
+            .replace("CREATE TABLE tags (id", "ALTER TABLE kept ADD COLUMN more int;\nCREATE TABLE tags (id");
+        small
+            .write(&page.replace("DROP TABLE tags;", "DROP TABLE tags;\nALTER TABLE kept DROP COLUMN more;"));
         small.database.execute("CREATE TABLE kept (id int)").await;
         let mut other = small.database.client().await;
         let lock = other.transaction().await.unwrap();
@@ -134,7 +159,13 @@ fn a_process_told_to_end_halts_its_run_and_another_goes_on() {
         let stopped = run.wait(BOUND).await.unwrap();
         assert_eq!(stopped.code(), Some(3), "{}", all(&stopped));
         assert!(stopped.stdout.contains("Stopped by a request to end (SIGTERM)"), "{}", all(&stopped));
-        assert_eq!(small.database.value::<i64>("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await, 0);
+        assert_eq!(
+            small
+                .database
+                .value::<i64>("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+                .await,
+            0
+        );
 
         // Another process asks the same with a command.
         let run = small.program(["run", "page.md", "--apply", "--actor", "ann"]).start().unwrap();
@@ -154,5 +185,7 @@ fn a_process_told_to_end_halts_its_run_and_another_goes_on() {
 async fn until_asleep(small: &SmallPage) {
     let client = small.database.client().await;
     let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok()).await.unwrap();
+    eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok())
+        .await
+        .unwrap();
 }

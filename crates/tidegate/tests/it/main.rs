@@ -1,14 +1,32 @@
 //! The program against real servers.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod exit_codes;
+#[cfg(test)]
+mod going_back;
+#[cfg(test)]
+mod going_forward;
+#[cfg(test)]
+mod json;
+#[cfg(test)]
 mod ledger_crash;
 #[cfg(test)]
 mod ledger_partial;
+#[cfg(test)]
+mod ledger_sessions;
 #[cfg(test)]
 mod ledger_stage;
 #[cfg(test)]
 mod ledger_undo;
 #[cfg(test)]
 mod ledger_whole;
+#[cfg(test)]
+mod manual;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod small_page;
 #[cfg(test)]
 mod two_runners;

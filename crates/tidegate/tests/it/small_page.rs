@@ -149,7 +149,10 @@ impl SmallPage {
     pub(crate) async fn is_untouched(&self) -> bool {
         let sql = "SELECT count(*) = 0 FROM pg_namespace WHERE nspname LIKE 'tidegate%'";
         self.database.value::<bool>(sql).await
-            && self.database.value::<bool>("SELECT count(*) = 0 FROM pg_tables WHERE schemaname = 'public'").await
+            && self
+                .database
+                .value::<bool>("SELECT count(*) = 0 FROM pg_tables WHERE schemaname = 'public'")
+                .await
     }
 }
 
