@@ -60,9 +60,12 @@ pub async fn shown(
     let mut values = Values::default();
     for parameter in declared {
         let one = std::slice::from_ref(parameter);
-        if let Ok(resolved) =
-            parameters::resolve_for(one, &Default::default(), &|name| doors.environment(name), &state.parameters)
-        {
+        if let Ok(resolved) = parameters::resolve_for(
+            one,
+            &Default::default(),
+            &|name| doors.environment(name),
+            &state.parameters,
+        ) {
             values.take_over(resolved);
         }
     }

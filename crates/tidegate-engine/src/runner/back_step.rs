@@ -20,8 +20,7 @@ impl Runner {
             )
         })?;
         let standing = self.undo_order(None)?;
-        let newer: Vec<&str> =
-            standing.iter().take_while(|known| *known != step).map(Name::as_str).collect();
+        let newer: Vec<&str> = standing.iter().take_while(|known| *known != step).map(Name::as_str).collect();
         if newer.len() == standing.len() {
             return Err(StepError::refused(
                 format!("{step} has no effect that stands in this run"),
@@ -38,13 +37,16 @@ impl Runner {
         let at = stages.iter().position(|known| known.id == stage.id).unwrap_or(0);
         let to = at.checked_sub(1).and_then(|before| stages.get(before)).map(|before| before.id.clone());
         let plan = self.plan_back(Back::Undo { to: to.clone() }).await?;
-        let others: Vec<&str> =
-            plan.order.iter().filter(|known| *known != step).map(Name::as_str).collect();
+        let others: Vec<&str> = plan.order.iter().filter(|known| *known != step).map(Name::as_str).collect();
         if others.is_empty() {
             return Ok(plan);
         }
         Err(StepError::refused(
-            format!("stage {} holds other effects, which would be undone along: {}", stage.id, others.join(", ")),
+            format!(
+                "stage {} holds other effects, which would be undone along: {}",
+                stage.id,
+                others.join(", ")
+            ),
             format!(
                 "Undo the stage as a whole: tidegate rollback --to {}",
                 to.as_ref().map_or("start", Name::as_str)
