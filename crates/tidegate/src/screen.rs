@@ -173,7 +173,10 @@ impl Inner {
 
 /// Columns of the terminal; 80 where it does not tell.
 fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col.max(20)))
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        Ok(_) | Err(_) => 80,
+    }
 }
 
 /// The log goes the same way as talk.
