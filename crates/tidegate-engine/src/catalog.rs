@@ -113,6 +113,16 @@ async fn identify(session: &Session, keys: &[(i64, i64, i32)]) -> Result<Vec<Mad
         .collect())
 }
 
+/// The `xid8` below which every transaction has ended.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn ended_below(session: &Session) -> Result<u64, Failure> {
+    let sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8";
+    let rows = session.query(sql, &[]).await?;
+    Ok(rows.first().map_or(0, |row| crate::journal::unsigned(row.get(0))))
+}
+
 /// Objects of others that hang on `made`: an undo refuses to take them along.
 ///
 /// # Errors

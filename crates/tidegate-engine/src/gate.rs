@@ -85,6 +85,7 @@ pub(crate) async fn pass(
         must_be_untouched(session, &protected).await?;
         outcome.made = catalog::made_since(session, &inventory).await?;
         outcome.transaction = Some(transaction);
+        outcome.ended_below = Some(catalog::ended_below(session).await?);
         outcome.held = held;
         outcome.notices = notices(session);
         outcome.took_ms = milliseconds_since(begun);

@@ -26,7 +26,9 @@ pub(crate) async fn of_step(
     let mut lines = Vec::new();
     for object in &outcome.made {
         let Some(counted) = counted(session, object).await? else { continue };
-        let others = Others { counted, transaction: outcome.transaction };
+        // Nobody could write into a table before it was made; an older row may hold a new column's default.
+        let ended_below = outcome.ended_below.filter(|_| counted.column.is_some());
+        let others = Others { counted, transaction: outcome.transaction, ended_below };
         let (rows, newest) = others.count(session).await?;
         if rows > 0 {
             lines.push(LossLine { step: step.clone(), table: others.counted.shown, rows, newest });
@@ -76,6 +78,8 @@ async fn counted(session: &Session, object: &MadeObject) -> Result<Option<Counte
 struct Others {
     counted: Counted,
     transaction: Option<u64>,
+    /// Rows of transactions below it were there before.
+    ended_below: Option<u64>,
 }
 
 impl Others {
@@ -111,8 +115,8 @@ impl Others {
             .replace(":newest", &newest)
             .replace(":table", &self.counted.table)
             .replace(":with_value", &with_value);
-        let own = self.transaction.map(signed);
-        let rows = session.query(&sql, &[(&own, Type::INT8)]).await?;
+        let (own, ended_below) = (self.transaction.map(signed), self.ended_below.map(signed));
+        let rows = session.query(&sql, &[(&own, Type::INT8), (&ended_below, Type::INT8)]).await?;
         Ok(rows.first().map_or((0, None), |row| (unsigned(row.get(0)), row.get(1))))
     }
 }

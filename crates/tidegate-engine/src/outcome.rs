@@ -36,6 +36,9 @@ pub struct Outcome {
     /// The transaction that carried the effect, as `xid8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<u64>,
+    /// Every transaction with a lower `xid8` had ended when the step's own was about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_below: Option<u64>,
     /// Checks that were evaluated in the gate and held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Name>,

@@ -25,6 +25,8 @@ mod gates;
 #[cfg(test)]
 mod leaves_nothing;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod pooled;

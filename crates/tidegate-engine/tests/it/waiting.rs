@@ -142,7 +142,8 @@ fn an_approval_is_taken_up_with_the_database_role_that_asked() {
 #[test]
 fn a_page_that_needs_a_run_elsewhere_asks_for_its_bundle_and_reads_it_closely() {
     on_stage(async {
-        let rest = "## S\n\n```sql\n-- @migrate m\n-- @version 1\nCREATE TABLE x ()\n-- @undo\nDROP TABLE x\n```\n";
+        let rest =
+            "## S\n\n```sql\n-- @migrate m\n-- @version 1\nCREATE TABLE x ()\n-- @undo\nDROP TABLE x\n```\n";
         let needing = page_with("[needs_run]\nnot_older_than = \"1d\"", rest);
         let mut staging = Stage::new("staging").await;
         staging.options.without_evidence = Some("staging makes the first".into());
@@ -153,25 +154,34 @@ fn a_page_that_needs_a_run_elsewhere_asks_for_its_bundle_and_reads_it_closely() 
 
         let mut production = Stage::new("production").await;
         let missing = production.open(&needing, Purpose::Run).await;
-        assert!(matches!(&missing, Err(OpenError::Refused { message, .. }) if message.contains("no --evidence")));
+        assert!(
+            matches!(&missing, Err(OpenError::Refused { message, .. }) if message.contains("no --evidence"))
+        );
         // Of another page.
         production.options.evidence = Some(serde_json::to_vec(&made).unwrap());
         let changed = needing.replace("CREATE TABLE x ()", "CREATE TABLE y ()");
         let other = production.open(&changed, Purpose::Run).await;
-        assert!(matches!(&other, Err(OpenError::Refused { message, .. }) if message.contains("another page")));
+        assert!(
+            matches!(&other, Err(OpenError::Refused { message, .. }) if message.contains("another page"))
+        );
         // Changed by hand.
         let mut forged = made.clone();
         forged.bodies[0] = forged.bodies[0].replace("alice", "mallory");
         assert!(forged.verify().is_err());
         production.options.evidence = Some(serde_json::to_vec(&forged).unwrap());
         let refused = production.open(&needing, Purpose::Run).await;
-        assert!(matches!(&refused, Err(OpenError::Refused { message, .. }) if message.contains("does not hold")));
+        assert!(
+            matches!(&refused, Err(OpenError::Refused { message, .. }) if message.contains("does not hold"))
+        );
         // The right one.
         production.options.evidence = Some(serde_json::to_vec(&made).unwrap());
         done(&production.run(&needing).await);
-        let told = production.seen.borrow().events.iter().any(
-            |record| matches!(&record.event, Event::RunStarted { needs_run: Some(_), .. }),
-        );
+        let told = production
+            .seen
+            .borrow()
+            .events
+            .iter()
+            .any(|record| matches!(&record.event, Event::RunStarted { needs_run: Some(_), .. }));
         assert!(told);
     });
 }
