@@ -1,0 +1,18 @@
+//! What the benchmarks share: pairs of timed runs, the programs that are timed, and the machine they ran on.
+//!
+//! Every figure is a ratio of two programs that were timed in turns in one run on one machine. Absolute times depend on
+//! the machine and on the hour; they are printed so that a reader can judge the ratio.
+
+mod failure;
+mod machine;
+mod pairs;
+mod peer;
+mod program;
+mod ratio;
+
+pub use failure::Failure;
+pub use machine::describe;
+pub use pairs::{Pairs, pairs_wanted};
+pub use peer::sqlx;
+pub use program::{root, tidegate, timed};
+pub use ratio::Spread;
