@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tidegate_engine::advice;
-use tidegate_engine::event::{Event, EventRecord, HaltReason};
+use tidegate_engine::event::{Event, EventRecord, HaltReason, WaitingOn};
 use tidegate_engine::history::History;
 use tidegate_engine::lease::HolderInfo;
 use tidegate_engine::program::is_done;
@@ -76,6 +76,9 @@ impl<'a> Standing<'a> {
     pub(crate) fn next(&self) -> Vec<String> {
         let lines = if self.at_work() {
             match &self.state.phase {
+                Phase::Waiting { on: WaitingOn::Pause {}, .. } => {
+                    vec!["Have it go on: tidegate resume --actor NAME".to_owned()]
+                }
                 Phase::Waiting { .. } => advice::standing(self.state, None),
                 _ => vec![
                     "Watch it: tidegate events --follow".to_owned(),

@@ -189,3 +189,34 @@ async fn until_asleep(small: &SmallPage) {
         .await
         .unwrap();
 }
+
+#[test]
+fn a_runner_is_paused_and_resumed_while_others_follow_its_events() {
+    on_stage(async {
+        let small = SmallPage::new().await;
+        small.write(&PAGE.replace("## Tags\n", "## Tags\n\n```toml\n# @stage tags\nhold = \"4m\"\n```\n"));
+        let run = small.program(["run", "page.md", "--apply", "--actor", "ann"]).start().unwrap();
+        run.until_stderr("stage tags: holds", BOUND).await.unwrap();
+        let mut follower = small.program(["events", "page.md", "--follow", "--json"]).start().unwrap();
+        follower.until_stdout("step_done", BOUND).await.unwrap();
+
+        let paused = small.ends(0, ["pause", "page.md", "--actor", "bob"]).await;
+        assert!(paused.stdout.contains("the runner has taken it up"), "{}", all(&paused));
+        follower.until_stdout(r#""for":"pause""#, BOUND).await.unwrap();
+        let status = small.ends(0, ["status", "page.md"]).await;
+        for part in
+            ["WAITING  small", "paused, until somebody resumes it", "ann on host", "tidegate resume page.md"]
+        {
+            assert!(status.stdout.contains(part), "{part}: {}", all(&status));
+        }
+        small.ends(0, ["resume", "page.md", "--actor", "bob"]).await;
+        follower.until_stdout("resumed", BOUND).await.unwrap();
+        small.ends(0, ["stop", "page.md", "--actor", "bob"]).await;
+        assert_eq!(run.wait(BOUND).await.unwrap().code(), Some(3));
+        follower.until_stdout(r#""kind":"halted""#, BOUND).await.unwrap();
+        follower.interrupt().unwrap();
+        let followed = follower.wait(BOUND).await.unwrap();
+        assert_eq!(followed.code(), Some(0), "{}", all(&followed));
+        assert_eq!(followed.stdout.matches("run_started").count(), 1, "each event once: {}", all(&followed));
+    });
+}
