@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::question::sql::ask_in_gate;
 use crate::question::{Answered, Reply};
 use crate::redact::Redactor;
-use crate::verb::seal;
+use crate::verb::{retire, seal};
 use crate::verdict::Verdict;
 
 /// What must be seen to around the statements of a gate.
@@ -25,6 +25,8 @@ use crate::verdict::Verdict;
 pub(crate) struct Gate<'a> {
     /// Locked first.
     pub(crate) doomed: Vec<&'a Doomed>,
+    /// Patterns of tables that are moved away; locked first, too.
+    pub(crate) retired: &'a [String],
     /// Checks evaluated under the lock, before.
     pub(crate) requires: Vec<&'a Step>,
     /// Seals that must still stand.
@@ -61,6 +63,7 @@ pub(crate) async fn pass(
         let transaction = lease::fence(session, job.epoch).await?.ok_or(StepError::Fenced)?;
         crash::point(Site::GateFenced, step);
         lock(session, &gate.doomed).await?;
+        retire::lock(session, gate.retired).await?;
         let mut held = Vec::new();
         for seal in &gate.seals {
             seal::must_stand(session, job.for_step(seal)).await?;

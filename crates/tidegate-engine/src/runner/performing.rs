@@ -217,12 +217,13 @@ impl Runner {
         step: &Step,
         migrate: &tidegate_runbook::Migrate,
     ) -> Result<Flow, Stop> {
+        let cut_off = matches!(self.state.steps.get(&step.id), Some(StepState::Started { .. }));
         self.intend(step).await?;
         self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
         let begun = jiff::Timestamp::now();
         let done = {
             let job = self.job(step);
-            let work = verb::migrate::perform_outside(job, migrate);
+            let work = verb::migrate::perform_outside(job, migrate, cut_off);
             match self.guarded(step, None, work).await {
                 Ok(done) => done,
                 Err(signal) => return self.interrupted(step, signal).await,

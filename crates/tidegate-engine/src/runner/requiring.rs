@@ -67,8 +67,13 @@ impl Runner {
             Action::Retire(retire) => (Vec::new(), retire.version.is_some()),
             _ => (Vec::new(), false),
         };
+        let retired: &[String] = match &step.action {
+            Action::Retire(retire) => &retire.tables,
+            _ => &[],
+        };
         Gate {
             doomed,
+            retired,
             requires: required.iter().filter(|step| fits_gate(step, self.doors.home())).copied().collect(),
             seals: required.iter().filter(|step| matches!(step.action, Action::Seal(_))).copied().collect(),
             ensures: program.expand(&step.ensures),

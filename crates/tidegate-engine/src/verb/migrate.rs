@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate_runbook::{Effect, Migrate, ObjectName, SqlBody};
 use tidegate_store::postgres::{Session, Type, quote_identifier};
+use tokio_postgres::types::ToSql;
 
 use crate::doors::Entrance;
 
@@ -12,6 +13,8 @@ use crate::gate::placed;
 use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::question::sql::set;
+
+mod definition;
 
 /// What it would do, for `plan`.
 #[must_use]
@@ -69,32 +72,53 @@ pub(crate) async fn add_version(session: &Session, job: Job<'_>, migrate: &Migra
 ///
 /// # Idempotence
 /// At least once. What an attempt that was cut off left behind is looked at by catalog first: an invalid index that
-/// nobody builds any more is dropped, one that is being built halts the step, a valid one of an earlier attempt of this
-/// run is the step's effect.
-pub(crate) async fn perform_outside(job: Job<'_>, migrate: &Migrate) -> Result<Outcome, StepError> {
+/// nobody builds any more is dropped, one that is being built halts the step, a valid one with the step's definition, or
+/// made since an attempt that was cut off began, is the step's effect. Any other is refused: a name proves nothing.
+pub(crate) async fn perform_outside(
+    job: Job<'_>,
+    migrate: &Migrate,
+    cut_off: bool,
+) -> Result<Outcome, StepError> {
     let session = job.doors.connect(job.store(), &Entrance::Direct, &job.application()).await?;
     let milliseconds = job.statement_timeout().as_millis();
     session.run(&format!("SET statement_timeout = {milliseconds}")).await?;
     let mut found_valid = false;
-    for index in migrate.body.statements.iter().flat_map(|statement| &statement.effect.creates) {
-        match leftover(&session, index).await? {
-            Leftover::None => {}
-            Leftover::Building => {
-                return Err(StepError::refused(
-                    format!("index {index} is still being built by another session"),
-                    "Wait until it is complete (pg_stat_progress_create_index), then run again.",
-                ));
+    for statement in &migrate.body.statements {
+        let wanted = job.values.sql(statement)?.text;
+        for index in &statement.effect.creates {
+            match leftover(&session, index).await? {
+                Leftover::None => {}
+                Leftover::Building => {
+                    return Err(StepError::refused(
+                        format!("index {index} is still being built by another session"),
+                        "Wait until it is complete (pg_stat_progress_create_index), then run again.",
+                    ));
+                }
+                Leftover::Invalid => {
+                    session.run(&format!("DROP INDEX CONCURRENTLY {}", quoted(index))).await?;
+                }
+                Leftover::Valid(stands) => {
+                    if !definition::is_same(&stands, &wanted)
+                        && !made_by(&session, job, cut_off, index).await?
+                    {
+                        return Err(StepError::refused(
+                            format!(
+                                "index {index} is there already and is not what the step makes: {stands}"
+                            ),
+                            format!(
+                                "Look at it. If it is not needed: DROP INDEX CONCURRENTLY {}; then run again.",
+                                quoted(index)
+                            ),
+                        ));
+                    }
+                    found_valid = true;
+                }
             }
-            Leftover::Invalid => {
-                session.run(&format!("DROP INDEX CONCURRENTLY {}", quoted(index))).await?;
-            }
-            Leftover::Valid if job.attempt > 1 => found_valid = true,
-            Leftover::Valid => {}
         }
     }
     let mut summary = format!("applied {}", migrate.name);
     if found_valid {
-        summary = format!("{}: complete since an earlier attempt", migrate.name);
+        summary = format!("{}: the index was complete, by definition", migrate.name);
     } else {
         for statement in &migrate.body.statements {
             let rendered = job.values.sql(statement)?;
@@ -118,7 +142,8 @@ enum Leftover {
     None,
     Building,
     Invalid,
-    Valid,
+    /// With PostgreSQL's text of it.
+    Valid(String),
 }
 
 async fn leftover(session: &Session, index: &ObjectName) -> Result<Leftover, StepError> {
@@ -126,10 +151,27 @@ async fn leftover(session: &Session, index: &ObjectName) -> Result<Leftover, Ste
     let rows = session.query(include_str!("migrate/index_state.sql"), &[(&name, Type::TEXT)]).await?;
     Ok(match rows.first() {
         None => Leftover::None,
+        Some(row) if row.get::<_, bool>("valid") => Leftover::Valid(row.get("definition")),
         Some(row) if row.get::<_, bool>("building") => Leftover::Building,
-        Some(row) if row.get::<_, bool>("valid") => Leftover::Valid,
         Some(_) => Leftover::Invalid,
     })
+}
+
+/// Whether the index was made after the attempt of this step that was cut off had begun.
+async fn made_by(
+    session: &Session,
+    job: Job<'_>,
+    cut_off: bool,
+    index: &ObjectName,
+) -> Result<bool, StepError> {
+    if !cut_off || job.store() != job.doors.home() {
+        return Ok(false);
+    }
+    let (name, run, step) = (quoted(index), job.run(), job.step.id.as_str());
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&name, Type::TEXT), (&run, Type::UUID), (&step, Type::TEXT)];
+    let rows = session.query(include_str!("migrate/made_since.sql"), &parameters).await?;
+    Ok(rows.first().is_some_and(|row| row.get("newer")))
 }
 
 fn quoted(name: &ObjectName) -> String {
@@ -166,7 +208,13 @@ pub(crate) async fn undo(session: &Session, job: Job<'_>, migrate: &Migrate) -> 
             "Take a written way back: `tidegate rollback --way NAME`.",
         ));
     };
+    if let Some(role) = &job.step.role {
+        session.run(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await?;
+    }
     statements(session, job, undo).await?;
+    if job.step.role.is_some() {
+        session.run("RESET ROLE").await?;
+    }
     if let Some(version) = &migrate.version
         && job.versions.exists(session).await?
     {

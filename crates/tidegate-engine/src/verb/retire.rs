@@ -46,22 +46,47 @@ pub(crate) async fn perform(session: &Session, job: Job<'_>, retire: &Retire) ->
     Ok(Outcome {
         summary: format!("retired {}", moved.join(", ")),
         figures: BTreeMap::from([("tables".to_owned(), u64::try_from(moved.len()).unwrap_or(0))]),
-        texts: BTreeMap::from([("tables".to_owned(), moved.join(","))]),
+        texts: BTreeMap::from([
+            ("tables".to_owned(), moved.join(",")),
+            ("moved".to_owned(), places(&tables)),
+        ]),
         ..Outcome::default()
     })
 }
 
+/// Schema and name of each table as it stood, as JSON: names may hold dots and commas.
+fn places(tables: &[seal::Table]) -> String {
+    let places: Vec<(&str, &str)> =
+        tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
+    serde_json::to_string(&places).unwrap_or_default()
+}
+
+/// Locks what will be retired, so that what is checked of it under the lock still holds when it is moved.
+///
+/// # Locks
+/// ACCESS EXCLUSIVE on every table that the patterns name.
+pub(crate) async fn lock(session: &Session, patterns: &[String]) -> Result<(), StepError> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    for table in seal::tables(session, patterns).await? {
+        session.run(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.quoted())).await?;
+    }
+    Ok(())
+}
+
 /// Brings the tables back inside a gate.
 pub(crate) async fn undo(session: &Session, job: Job<'_>, retire: &Retire) -> Result<Outcome, StepError> {
-    let moved = job
-        .state
-        .steps
-        .get(&job.step.id)
-        .and_then(|state| state.outcome())
-        .and_then(|outcome| outcome.texts.get("tables").cloned())
-        .unwrap_or_default();
-    for table in moved.split(',').filter(|table| !table.is_empty()) {
-        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+    let known = job.state.steps.get(&job.step.id).and_then(|state| state.outcome());
+    let moved = known.and_then(|outcome| outcome.texts.get("moved"));
+    let Some(places) = moved.and_then(|moved| serde_json::from_str::<Vec<(String, String)>>(moved).ok())
+    else {
+        return Err(StepError::refused(
+            format!("the outcome of {} does not say where its tables stood", job.step.id),
+            format!("Move them back by hand: ALTER TABLE {SCHEMA}.NAME SET SCHEMA NAME."),
+        ));
+    };
+    for (schema, name) in &places {
         session
             .run(&format!(
                 "ALTER TABLE {SCHEMA}.{} SET SCHEMA {}",
@@ -70,11 +95,12 @@ pub(crate) async fn undo(session: &Session, job: Job<'_>, retire: &Retire) -> Re
             ))
             .await?;
     }
+    let moved: Vec<String> = places.iter().map(|(schema, name)| format!("{schema}.{name}")).collect();
     seal::lift(session, job).await?;
     if let Some(version) = &retire.version
         && job.versions.exists(session).await?
     {
         job.versions.remove(session, version, job.step.id.as_str()).await?;
     }
-    Ok(Outcome { summary: format!("brought back {moved}"), ..Outcome::default() })
+    Ok(Outcome { summary: format!("brought back {}", moved.join(", ")), ..Outcome::default() })
 }

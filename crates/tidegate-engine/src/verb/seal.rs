@@ -41,7 +41,18 @@ pub(crate) fn plan(seal: &Seal) -> String {
 
 /// Seals the tables inside a gate.
 pub(crate) async fn perform(session: &Session, job: Job<'_>, seal: &Seal) -> Result<Outcome, StepError> {
-    let tables = tables(session, &seal.tables).await?;
+    let mut tables = tables(session, &seal.tables).await?;
+    // A statement trigger fires for the table that a statement names: each partition and child needs its own.
+    for index in 0..tables.len() {
+        let Some(table) = tables.get(index) else { continue };
+        let oid = table.oid;
+        for row in session.query(include_str!("seal/children.sql"), &[(&oid, Type::OID)]).await? {
+            let child = Table { oid: row.get(0), schema: row.get(1), name: row.get(2) };
+            if !tables.contains(&child) {
+                tables.push(child);
+            }
+        }
+    }
     for table in &tables {
         close(session, job, table, seal.lasts.map(|lasts| lasts.as_secs_f64())).await?;
     }

@@ -1,5 +1,8 @@
 //! The gate: what it stops, and that nothing is left then.
 
+use tidegate_engine::event::Event;
+use tidegate_engine::runner::Purpose;
+
 use crate::stage_hand::{Stage, done, halted, on_stage, page, page_with};
 
 #[test]
@@ -188,5 +191,105 @@ fn retired_tables_look_dropped_and_come_back_with_their_rows() {
         stage.database.execute("INSERT INTO old VALUES (2)").await;
         assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tidegate_version").await, 0);
         std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_row_written_between_check_and_retirement_stops_the_retirement() {
+    on_stage(async {
+        let stage = Stage::new("retire_race").await;
+        stage.database.execute("CREATE TABLE old (id int)").await;
+        let folder = std::env::temp_dir().join(format!("tidegate-retire-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = page(&format!(
+            "## S\n\n```sql\n-- @check empty\n-- @expect zero\nSELECT count(*) FROM old\n```\n\n```toml\n# @backup copy\nfile = \"{}/copy.dump\"\nrehearse = {{ waived = \"a test of the gate\" }}\n```\n\n```toml\n# @retire r\n# @requires empty copy\ntables = [\"old\"]\n```\n",
+            folder.display()
+        ));
+        let (writer, looker) = (stage.database.client().await, stage.database.client().await);
+        writer.batch_execute("BEGIN; INSERT INTO old VALUES (1)").await.unwrap();
+        let (ending, ()) = tokio::join!(stage.run(&text), async {
+            testkit::eventually("the gate waits", std::time::Duration::from_secs(20), async || {
+                let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'tidegate/%'";
+                looker.query_opt(waits, &[]).await.ok().flatten()
+            })
+            .await
+            .unwrap();
+            writer.batch_execute("COMMIT").await.unwrap();
+        });
+        assert!(halted(&ending).contains("empty does not hold"), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM public.old").await, 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_seal_closes_the_partitions_of_a_table_too() {
+    on_stage(async {
+        let stage = Stage::new("seal_parts").await;
+        stage
+            .database
+            .execute(
+                "CREATE TABLE whole (id int) PARTITION BY RANGE (id);
+                 CREATE TABLE part PARTITION OF whole FOR VALUES FROM (0) TO (10)",
+            )
+            .await;
+        let text = page("## S\n\n```toml\n# @seal quiet\ntables = [\"whole\"]\n```\n");
+        done(&stage.run(&text).await);
+        let client = stage.database.client().await;
+        for write in ["INSERT INTO whole VALUES (1)", "INSERT INTO part VALUES (1)", "TRUNCATE part"] {
+            let refused = client.batch_execute(write).await.unwrap_err();
+            assert_eq!(refused.code().unwrap().code(), "TG001", "{write}");
+        }
+        let start = tidegate_engine::event::Back::Undo { to: None };
+        let ending = stage.back(&text, start).await;
+        assert!(matches!(ending, tidegate_engine::ending::Ending::RolledBack { .. }), "{ending:?}");
+        client.batch_execute("INSERT INTO part VALUES (1)").await.unwrap();
+    });
+}
+
+#[test]
+fn an_index_that_another_made_under_the_same_name_is_never_taken_for_the_steps() {
+    on_stage(async {
+        let stage = Stage::new("foreign_index").await;
+        stage.database.execute("CREATE TABLE t (a int, b int); CREATE INDEX i ON t (b)").await;
+        let text = page(
+            "## S\n\n```toml\n# @stage s\nno_return = true\n```\n\n```sql\n-- @migrate m\n-- @outside-transaction\nCREATE INDEX CONCURRENTLY i ON t (a)\n```\n",
+        );
+        for _ in 0..2 {
+            let ending = stage.run(&text).await;
+            assert!(
+                halted(&ending).contains("index i is there already and is not what the step makes"),
+                "{ending:?}"
+            );
+        }
+        // The same definition is what the step makes, whoever made it.
+        stage.database.execute("DROP INDEX i; CREATE INDEX i ON t (a)").await;
+        done(&stage.run(&text).await);
+    });
+}
+
+#[test]
+fn an_index_that_an_attempt_left_when_it_was_cut_off_is_the_steps_whatever_its_words() {
+    on_stage(async {
+        let stage = Stage::new("orphaned_index").await;
+        stage.database.execute("CREATE TABLE t (a int)").await;
+        let text = page(
+            "## S\n\n```toml\n# @stage s\nno_return = true\n```\n\n```sql\n-- @migrate m\n-- @outside-transaction\nCREATE INDEX CONCURRENTLY i ON t (a) WHERE a IS NOT NULL\n```\n",
+        );
+        // The last sign of the first attempt is its intent; its backend went on and built the index.
+        let runner = stage.open(&text, Purpose::Run).await.unwrap();
+        let (run, epoch) =
+            (runner.state().run, stage.database.value::<i64>("SELECT epoch FROM tidegate.lease").await);
+        let head = runner.head();
+        runner.close().await;
+        let session = stage.session().await;
+        let started = Event::StepStarted { step: crate::stage_hand::name("m"), attempt: 1 };
+        let prepared = head.prepare(run, epoch.unsigned_abs(), vec![started]).unwrap();
+        prepared.write(&session).await.unwrap();
+        stage.database.execute("CREATE INDEX i ON t (a) WHERE a IS NOT NULL").await;
+        done(&stage.run(&text).await);
+        let built: i64 =
+            stage.database.value("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass").await;
+        assert_eq!(built, 1);
     });
 }
