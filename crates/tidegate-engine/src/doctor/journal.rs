@@ -24,7 +24,7 @@ pub(super) async fn examine(
     if history.head.seq == 0 {
         found.push(
             Diagnosis::note("journal-empty", "journal", "no run was ever started in this database")
-                .next("tidegate run PAGE --apply --actor NAME"),
+                .next("tidegate run --apply --actor NAME"),
         );
     }
     for run in history.runs() {

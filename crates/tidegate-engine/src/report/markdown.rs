@@ -203,7 +203,8 @@ fn course(what: &Course) -> String {
                 Back::Way { way, .. } => format!("along way `{way}`"),
             };
             let order: Vec<String> = order.iter().map(|step| format!("`{step}`")).collect();
-            format!("**went back** {back}, by {}: {}; {}", person(by), order.join(", "), lost(loss))
+            let order = if order.is_empty() { "no step to undo".to_owned() } else { order.join(", ") };
+            format!("**went back** {back}, by {}: {order}; {}", person(by), lost(loss))
         }
         Course::RollbackEnded { at: Some(stage) } => {
             format!("the way back ended at the state after `{stage}`")

@@ -87,35 +87,23 @@ impl Runner {
         let me = Holder::this_process(&options.actor);
         let taken = lease::take(&home, &me, program.runbook.limits.lease).await?;
         crash::point(Site::LeaseTaken, program.runbook.id.as_str());
-        // Another may have written between the reading and the taking.
-        let history = History::read(&home).await?;
-        let newest = match newest {
-            None => None,
-            Some(state) => history.state(state.run)?,
+        let start = Start {
+            program: &program,
+            values: &values,
+            me: &me,
+            binding: &binding,
+            options,
+            epoch: taken.epoch,
         };
-        let by = person(&options.actor, &me, &home).await?;
-        let versions = VersionTable::new(&program.runbook.versions);
-        let new = newest.is_none();
-        let (state, head) = match newest {
-            Some(state) => (state, history.head),
-            None => {
-                let start = Start {
-                    program: &program,
-                    values: &values,
-                    by: &by,
-                    binding: &binding,
-                    options,
-                    epoch: taken.epoch,
-                };
-                match Box::pin(start.run(&home, &history, &observer)).await {
-                    Ok(started) => started,
-                    Err(error) => {
-                        lease::release(&home, taken.epoch).await?;
-                        return Err(error);
-                    }
-                }
+        let held = match Box::pin(start.under_the_lease(&home, purpose, &observer)).await {
+            Ok(held) => held,
+            Err(error) => {
+                lease::release(&home, taken.epoch).await?;
+                return Err(error);
             }
         };
+        let Held { history, by, state, head, new } = held;
+        let versions = VersionTable::new(&program.runbook.versions);
         let home_pid = home.backend_pid().await?;
         let mut runner = Self {
             program,
@@ -139,7 +127,6 @@ impl Runner {
             intents: std::collections::BTreeSet::new(),
         };
         crate::kept::restore(&mut runner.values, &runner.state, &runner.home).await?;
-        runner.same_parameters()?;
         let asked = request::after(&runner.home, 0).await?;
         runner.inbox.borrow_mut().extend(asked);
         runner.start_heartbeat();
@@ -167,25 +154,6 @@ impl Runner {
         }
     }
 
-    /// A run keeps the parameters it was started with.
-    fn same_parameters(&self) -> Result<(), OpenError> {
-        let given = parameters::for_journal(&self.program.runbook.parameters, &self.values);
-        let mut errors = Vec::new();
-        for (name, was) in &self.state.parameters {
-            let Some(given) = given.get(name) else { continue };
-            if given != was
-                && let Ok(name) = Name::parse(name)
-            {
-                errors.push(parameters::ParameterError::Fixed {
-                    name,
-                    was: was.clone(),
-                    given: given.clone(),
-                });
-            }
-        }
-        if errors.is_empty() { Ok(()) } else { Err(OpenError::Parameters(errors)) }
-    }
-
     /// Keeps the newest head for the next time.
     pub(crate) fn remember(&self) {
         if let Some(folder) = &self.memory {
@@ -209,6 +177,21 @@ fn accepted_drift(history: &History) -> std::collections::BTreeSet<String> {
             _ => None,
         })
         .collect()
+}
+
+/// A run keeps the parameters it was started with.
+fn same_parameters(program: &Program, values: &Values, state: &RunState) -> Result<(), OpenError> {
+    let given = parameters::for_journal(&program.runbook.parameters, values);
+    let mut errors = Vec::new();
+    for (name, was) in &state.parameters {
+        let Some(given) = given.get(name) else { continue };
+        if given != was
+            && let Ok(name) = Name::parse(name)
+        {
+            errors.push(parameters::ParameterError::Fixed { name, was: was.clone(), given: given.clone() });
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(OpenError::Parameters(errors)) }
 }
 
 /// Who is at work.
@@ -455,21 +438,52 @@ pub fn changed_steps(before: &Program, after: &Program) -> Vec<Name> {
     names
 }
 
-/// The first events of a new run.
+/// What is known once the lease is held.
+struct Held {
+    history: History,
+    by: Person,
+    state: RunState,
+    head: journal::Head,
+    /// Whether this started a new run.
+    new: bool,
+}
+
+/// A run to be gone on with, or to be started.
 struct Start<'a> {
     program: &'a Program,
     values: &'a Values,
-    by: &'a Person,
+    me: &'a Holder,
     binding: &'a Binding,
     options: &'a Options,
     epoch: u64,
 }
 
 impl Start<'_> {
+    /// Reads the journal again: another may have written between the first reading and the taking of the lease.
+    async fn under_the_lease(
+        &self,
+        home: &Session,
+        purpose: Purpose,
+        observer: &Rc<RefCell<dyn Observer>>,
+    ) -> Result<Held, OpenError> {
+        let history = History::read(home).await?;
+        let newest = admit(self.program, home, &history, history.newest()?, purpose, self.options).await?;
+        let by = person(&self.options.actor, self.me, home).await?;
+        if let Some(state) = newest {
+            same_parameters(self.program, self.values, &state)?;
+            let head = history.head;
+            return Ok(Held { history, by, state, head, new: false });
+        }
+        let (state, head) = self.run(home, &history, &by, observer).await?;
+        Ok(Held { history, by, state, head, new: true })
+    }
+
+    /// Journals the first events of a new run.
     async fn run(
         &self,
         home: &Session,
         history: &History,
+        by: &Person,
         observer: &Rc<RefCell<dyn Observer>>,
     ) -> Result<(RunState, journal::Head), OpenError> {
         let needs_run = crate::bundle::must_show(self.program, self.options)?;
@@ -479,7 +493,7 @@ impl Start<'_> {
             title: self.program.runbook.title.clone(),
             plan,
             meaning: self.program.meaning(),
-            by: self.by.clone(),
+            by: by.clone(),
             parameters: parameters::for_journal(&self.program.runbook.parameters, self.values),
             bound_to: self.binding.clone(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -489,7 +503,7 @@ impl Start<'_> {
         if let (Some(reason), Some(_)) = (&self.options.without_evidence, &self.program.runbook.needs_run) {
             events.push(Event::DriftAccepted {
                 subject: "needs_run".to_owned(),
-                by: self.by.clone(),
+                by: by.clone(),
                 reason: reason.clone(),
             });
         }

@@ -216,9 +216,12 @@ impl Runner {
             (names, false) => names.join(", "),
             (names, true) => format!("{} (not {})", names.join(", "), self.state.by.actor),
         };
+        let manual = self.program.runbook.steps().find(|(stage, known)| stage.manual && known.id == step.id);
         let next = vec![
             format!("Have {who} approve: tidegate approve {} --actor NAME", step.id),
-            if self.state.phase.back().is_some() {
+            if let Some((stage, _)) = manual {
+                format!("Then go on: tidegate run --apply --actor NAME --stage {}", stage.id)
+            } else if self.state.phase.back().is_some() {
                 "Then go on with the way back: give the same `tidegate rollback` command again.".to_owned()
             } else {
                 "Then go on: tidegate run --apply --actor NAME".to_owned()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tidegate_engine::digest::Digest;
 use tidegate_engine::request::RequestKind;
 use tidegate_engine::runner::refuses_approval;
+use tidegate_engine::state::Phase;
 use tidegate_runbook::Action;
 
 use crate::arguments::ApproveArguments;
@@ -19,19 +20,38 @@ pub(crate) async fn perform(screen: &Screen, arguments: &ApproveArguments) -> Re
     let desk = Desk::open(screen, &arguments.request.page, &BTreeMap::new())?;
     let step = desk::name("STEP", &arguments.step)?;
     let Some(Action::Confirm(confirm)) = desk.program.step(&step).map(|step| &step.action) else {
-        let confirms: Vec<&str> = desk
-            .program
-            .runbook
+        let runbook = &desk.program.runbook;
+        let confirms: Vec<&str> = runbook
             .steps()
-            .filter(|(_, step)| matches!(step.action, Action::Confirm(_)))
-            .map(|(_, step)| step.id.as_str())
+            .map(|(_, step)| step)
+            .chain(runbook.ways.iter().flat_map(|way| &way.steps))
+            .filter(|step| matches!(step.action, Action::Confirm(_)))
+            .map(|step| step.id.as_str())
             .collect();
-        return Err(Failure::usage(
-            format!("{step} is no confirm of this page"),
-            format!("Its confirms are: {}.", confirms.join(", ")),
-        ));
+        let next = match confirms.as_slice() {
+            [] => "It has none. See what it waits for: tidegate status".to_owned(),
+            confirms => format!("Its confirms are: {}.", confirms.join(", ")),
+        };
+        return Err(Failure::usage(format!("{step} is no confirm of this page"), next));
     };
-    let counter = Counter::open(&desk, &arguments.request.actor).await?;
+    // A manual stage runs beside the position of the run, also when that is at its end.
+    let manual = desk.program.runbook.steps().any(|(stage, known)| stage.manual && known.id == step);
+    let takes = |phase: &Phase| !phase.is_final() || (manual && matches!(phase, Phase::Finished {}));
+    let counter = Counter::open(&desk, &arguments.request.actor, takes).await?;
+    if counter.state.meaning != desk.program.meaning() {
+        return Err(Failure {
+            code: exit_code::DRIFT,
+            kind: "drift",
+            message: format!(
+                "run {} of {} goes by another text than this page; nothing was approved",
+                counter.state.run, counter.state.runbook
+            ),
+            next: vec![
+                "Approve with the page that the run goes by, or have it amended first: tidegate status"
+                    .to_owned(),
+            ],
+        });
+    }
     if let Some(why) = refuses_approval(confirm, &counter.by, &counter.state.by) {
         return Err(Failure::refused(why, vec!["Have somebody approve who may.".to_owned()]));
     }

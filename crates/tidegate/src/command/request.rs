@@ -11,7 +11,7 @@ use tidegate_engine::holder::{host_name, os_user};
 use tidegate_engine::lease::HolderInfo;
 use tidegate_engine::observer::Ask;
 use tidegate_engine::request::{self, RequestBody, RequestKind};
-use tidegate_engine::state::RunState;
+use tidegate_engine::state::{Phase, RunState};
 use tidegate_runbook::Name;
 use tidegate_store::postgres::Session;
 
@@ -57,7 +57,7 @@ async fn ask_runner(
     ask: RequestKind,
 ) -> Result<ExitCode, Failure> {
     let desk = Desk::open(screen, &arguments.page, &BTreeMap::new())?;
-    let counter = Counter::open(&desk, &arguments.actor).await?;
+    let counter = Counter::open(&desk, &arguments.actor, |phase| !phase.is_final()).await?;
     if !counter.is_attended() {
         return Err(Failure::usage(
             format!("nobody works on run {}; nothing was asked", counter.state.run),
@@ -67,7 +67,7 @@ async fn ask_runner(
     counter.ask(ask).await
 }
 
-/// Where requests are handed in: the run that is not final, and who works on it.
+/// Where requests are handed in: the newest run, and who works on it.
 pub(crate) struct Counter<'a> {
     desk: &'a Desk,
     home: Session,
@@ -81,17 +81,21 @@ pub(crate) struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    /// Finds the run.
+    /// Finds the run, if its phase is one that takes the request.
     ///
     /// # Errors
-    /// If there is none that is not final, or the store cannot be asked.
-    pub(crate) async fn open(desk: &'a Desk, name: &str) -> Result<Self, Failure> {
+    /// If there is none, or the store cannot be asked.
+    pub(crate) async fn open(
+        desk: &'a Desk,
+        name: &str,
+        takes: impl FnOnce(&Phase) -> bool,
+    ) -> Result<Self, Failure> {
         let name = actor(Some(name), "a request")?;
         let home = desk.home("request").await?;
         let history = History::read(&home).await?;
         let nothing =
             || Failure::usage("there is no run that goes on", "See what there was: tidegate status");
-        let state = history.newest()?.filter(|state| !state.phase.is_final()).ok_or_else(nothing)?;
+        let state = history.newest()?.filter(|state| takes(&state.phase)).ok_or_else(nothing)?;
         let holder = holder(&home, &history).await?.holder;
         let rows = home.query("SELECT session_user::text", &[]).await?;
         let by = Person {
