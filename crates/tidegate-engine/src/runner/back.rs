@@ -81,7 +81,9 @@ impl Runner {
                 for step in &known.steps {
                     if let Action::Restore(restore) = &step.action {
                         let outcome = self.outcome_of(&restore.backup)?;
-                        loss.extend(verb::restore::loss(self.job(step), &self.home, &outcome).await?);
+                        loss.extend(
+                            Box::pin(verb::restore::loss(self.job(step), &self.home, &outcome)).await?,
+                        );
                     }
                 }
                 Ok(BackPlan { back, order, loss })
@@ -348,7 +350,7 @@ impl Runner {
                     outcome: outcome.clone(),
                 }]
             };
-            let work = verb::restore::perform(&self.home, job, restore, &backup, self.head, events);
+            let work = Box::pin(verb::restore::perform(&self.home, job, restore, &backup, self.head, events));
             match self.guarded(step, Some(self.home.cancel_handle()), work).await {
                 Ok(passed) => passed,
                 Err(signal) => return self.interrupted(step, signal).await,
@@ -360,7 +362,7 @@ impl Runner {
     /// The figures that were accepted are still the figures.
     async fn same_restore_loss(&self, step: &Step, backup: &Outcome) -> Result<(), StepError> {
         let accepted = self.state.phase.back().map(|back| back.loss.clone()).unwrap_or_default();
-        let now = verb::restore::loss(self.job(step), &self.home, backup).await?;
+        let now = Box::pin(verb::restore::loss(self.job(step), &self.home, backup)).await?;
         same_figures(&accepted, &now)
     }
 }

@@ -266,7 +266,8 @@ impl Runner {
                 match &step.action {
                     Action::Backup(backup) => {
                         let records = program.records_at(&step.id);
-                        let (outcome, recorded) = verb::backup::perform(job, backup, &records).await?;
+                        let (outcome, recorded) =
+                            Box::pin(verb::backup::perform(job, backup, &records)).await?;
                         let events = recorded
                             .into_iter()
                             .map(|(record, outcome)| Event::StepDone {

@@ -149,6 +149,9 @@ fn a_parameter_is_fixed_for_the_run() {
         stage.options.sets.insert("n".into(), "0".into());
         let refused = stage.open(&text, Purpose::Run).await;
         assert!(matches!(refused, Err(OpenError::Parameters(_))));
+        // Who is refused holds nobody up.
+        let free = "SELECT holder IS NULL FROM tidegate.lease";
+        assert!(stage.database.value::<bool>(free).await);
     });
 }
 
