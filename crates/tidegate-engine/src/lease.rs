@@ -152,7 +152,7 @@ pub async fn take(session: &Session, me: &Holder, lasts: Duration) -> Result<Tak
     ];
     let rows = session.query(include_str!("lease/take.sql"), &parameters).await?;
     match rows.first() {
-        Some(row) => Ok(Taken { epoch: unsigned(row.get(0)), ended_backends }),
+        Some(row) => named(session, Taken { epoch: unsigned(row.get(0)), ended_backends }).await,
         None => match read(session).await?.holder {
             Some(holder) => Err(LeaseError::Held(holder)),
             None => Err(LeaseError::Raced),
@@ -187,7 +187,17 @@ pub async fn retake(
         (&force, Type::BOOL),
     ];
     let rows = session.query(include_str!("lease/take.sql"), &parameters).await?;
-    rows.first().map(|row| Taken { epoch: unsigned(row.get(0)), ended_backends }).ok_or(LeaseError::Raced)
+    match rows.first() {
+        Some(row) => named(session, Taken { epoch: unsigned(row.get(0)), ended_backends }).await,
+        None => Err(LeaseError::Raced),
+    }
+}
+
+/// Names the session for its epoch, so that the next holder ends it: not all that is done on it stands in a gate.
+async fn named(session: &Session, taken: Taken) -> Result<Taken, LeaseError> {
+    let name = format!("{}home", application_prefix(taken.epoch));
+    session.query("SELECT set_config('application_name', $1, false)", &[(&name, Type::TEXT)]).await?;
+    Ok(taken)
 }
 
 /// Ends the backends of an epoch's holder: a killed client's backend goes on, and may yet commit.
@@ -242,7 +252,7 @@ pub async fn release(session: &Session, epoch: u64) -> Result<(), Failure> {
 /// The lease row, FOR KEY SHARE: heartbeats pass, a taking waits.
 pub async fn fence(session: &Session, epoch: u64) -> Result<Option<u64>, Failure> {
     let epoch = signed(epoch);
-    let rows = session.query(include_str!("journal/fence.sql"), &[(&epoch, Type::INT8)]).await?;
+    let rows = session.query_prepared(include_str!("journal/fence.sql"), &[(&epoch, Type::INT8)]).await?;
     Ok(rows.first().map(|row| unsigned(row.get(0))))
 }
 

@@ -10,6 +10,7 @@ use crate::crash::{self, Site};
 use crate::error::StepError;
 use crate::event::Event;
 use crate::job::Job;
+use crate::journal::signed;
 use crate::outcome::Outcome;
 
 /// How long an ended session may take to be gone, in milliseconds.
@@ -59,17 +60,32 @@ pub(crate) async fn perform(
             "Narrow the step, or raise `at_most` if that many are meant.",
         ));
     }
+    // Of sessions of others a role may see that they are there, and no more: they would silently be passed over.
+    let hidden = session
+        .query(
+            include_str!("evict/hidden.sql"),
+            &[(&roles, Type::TEXT_ARRAY), (&applications, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    if let Some(hidden) = hidden.first().map(|row| row.get::<_, i64>(0)).filter(|hidden| *hidden > 0) {
+        return Err(StepError::refused(
+            format!("{hidden} more sessions may match, and this role may not look at them; none was ended"),
+            "Grant it pg_read_all_stats and pg_signal_backend, or use a login that has them.",
+        ));
+    }
+    let epoch = signed(job.epoch);
     let mut events = Vec::new();
     let mut left = Vec::new();
     for row in &rows {
         let pid: i32 = row.get(0);
         let ended = session
             .query(
-                "SELECT pg_catalog.pg_terminate_backend($1, $2)",
-                &[(&pid, Type::INT4), (&GONE_WITHIN_MS, Type::INT8)],
+                include_str!("evict/end.sql"),
+                &[(&pid, Type::INT4), (&GONE_WITHIN_MS, Type::INT8), (&epoch, Type::INT8)],
             )
             .await?;
-        if !ended.first().is_some_and(|row| row.get(0)) {
+        let Some(ended) = ended.first() else { return Err(StepError::Fenced) };
+        if !ended.get::<_, bool>(0) {
             left.push(pid.to_string());
         }
         events.push(Event::SessionEnded {

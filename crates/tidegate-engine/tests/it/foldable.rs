@@ -112,3 +112,73 @@ fn an_approval_that_is_too_old_when_it_is_read_counts_for_nothing() {
         done(&stage.run(&text).await);
     });
 }
+
+#[test]
+fn what_another_decided_while_the_lease_was_waited_for_counts() {
+    on_stage(async {
+        let stage = Stage::new("readmitted").await;
+        let text =
+            page("## S\n\n```sql\n-- @check c\n-- @expect true\nSELECT to_regclass('go') IS NOT NULL\n```\n");
+        halted(&stage.run(&text).await);
+        let before = stage.state().await.run;
+        stage.database.execute("CREATE TABLE go ()").await;
+        let session = stage.session().await;
+        let looker = stage.database.client().await;
+        session.run("BEGIN; SELECT FROM tidegate.lease FOR UPDATE").await.unwrap();
+        let (opened, ()) = tokio::join!(stage.open(&text, Purpose::Run), async {
+            testkit::eventually("the lease is waited for", std::time::Duration::from_secs(20), async || {
+                let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+                looker.query_opt(waits, &[]).await.ok().flatten()
+            })
+            .await
+            .unwrap();
+            let head = tidegate_engine::journal::head(&session).await.unwrap();
+            let abandoned = Event::Abandoned { by: person(), reason: "enough".into() };
+            let prepared = head.prepare(before, 1, vec![abandoned]).unwrap();
+            prepared.write(&session).await.unwrap();
+            session.run("COMMIT").await.unwrap();
+        });
+        let runner = opened.unwrap();
+        assert_ne!(runner.state().run, before);
+        assert_eq!(runner.state().phase, Phase::Open {});
+        runner.close().await;
+    });
+}
+
+#[test]
+fn a_run_that_cannot_be_opened_leaves_no_lease() {
+    on_stage(async {
+        let mut stage = Stage::new("no_lease_left").await;
+        let text = crate::stage_hand::page_with(
+            "[parameters]\nn = { type = \"int\", default = 1 }",
+            "## S\n\n```sql\n-- @check c\n-- @expect true\nSELECT :n > 5\n```\n",
+        );
+        halted(&stage.run(&text).await);
+        stage.options.sets.insert("n".into(), "9".into());
+        assert!(matches!(stage.open(&text, Purpose::Run).await, Err(OpenError::Parameters(_))));
+        assert!(stage.database.value::<bool>("SELECT holder IS NULL FROM tidegate.lease").await);
+    });
+}
+
+#[test]
+fn a_takeover_ends_every_connection_of_the_holder_before() {
+    on_stage(async {
+        let stage = Stage::new("takeover").await;
+        let text = page("## S\n\n```sql\n-- @check c\n-- @expect true\nSELECT true\n```\n");
+        let first = stage.open(&text, Purpose::Run).await.unwrap();
+        let ours = "SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tidegate/%'";
+        let before: String = stage.database.value(ours).await;
+        assert!(!before.is_empty());
+        stage
+            .database
+            .execute("UPDATE tidegate.lease SET expires_at = clock_timestamp() - interval '1 s'")
+            .await;
+        let second = stage.open(&text, Purpose::Run).await.unwrap();
+        let after: String = stage.database.value(ours).await;
+        let left: Vec<&str> =
+            before.split(' ').filter(|pid| after.split(' ').any(|known| known == *pid)).collect();
+        assert!(left.is_empty(), "{left:?} of {before} are left in {after}");
+        second.close().await;
+        drop(first);
+    });
+}

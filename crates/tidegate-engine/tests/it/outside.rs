@@ -149,3 +149,28 @@ fn evict_ends_what_matches_within_its_bound_and_never_more() {
         assert_eq!(ended, 2);
     });
 }
+
+#[test]
+fn evict_says_that_it_may_not_look_instead_of_finding_nobody() {
+    on_stage(async {
+        let cluster = Cluster::shared().await;
+        let mut stage = Stage::new("evict_blind").await;
+        cluster.role_with("blind_owner", "LOGIN NOSUPERUSER").await.unwrap();
+        cluster.role("stranger").await.unwrap();
+        let name = stage.database.name().to_owned();
+        stage.database.execute(&format!("ALTER DATABASE {name} OWNER TO blind_owner")).await;
+        stage.url = cluster.url_for("blind_owner", &name);
+        let stranger = stage.database.client_as("stranger").await;
+        stage.seen.borrow_mut().approve_as = Some("bob".into());
+        let text = page_with(
+            "",
+            "## S\n\n```text\n# @confirm go\nEnd them?\n```\n\n```toml\n# @evict strangers\n# @requires go\nroles = [\"stranger\"]\nat_most = 5\n```\n",
+        );
+        let ending = stage.run(&text).await;
+        assert!(
+            halted(&ending).contains("1 more sessions may match, and this role may not look"),
+            "{ending:?}"
+        );
+        stranger.batch_execute("SELECT 1").await.unwrap();
+    });
+}
