@@ -19,7 +19,7 @@ const COLUMNS: i64 = -1;
 /// # Errors
 /// [`Failure`] if the server refused or did not answer.
 pub async fn inventory(session: &Session) -> Result<Inventory, Failure> {
-    let rows = session.query(include_str!("catalog/objects.sql"), &[]).await?;
+    let rows = session.query_prepared(include_str!("catalog/objects.sql"), &[]).await?;
     let mut inventory = BTreeMap::new();
     for row in rows {
         let keys: Option<Vec<i64>> = row.get(1);
@@ -92,15 +92,12 @@ pub async fn lost(
 }
 
 async fn identify(session: &Session, keys: &[(i64, i64, i32)]) -> Result<Vec<MadeObject>, Failure> {
-    let relation_class = session.query("SELECT 'pg_class'::regclass::oid::int8", &[]).await?;
-    let relation_class: i64 = relation_class.first().map_or(0, |row| row.get(0));
-    let classes: Vec<i64> =
-        keys.iter().map(|(class, ..)| if *class == COLUMNS { relation_class } else { *class }).collect();
+    let classes: Vec<i64> = keys.iter().map(|(class, ..)| *class).collect();
     let objects: Vec<i64> = keys.iter().map(|(_, object, _)| *object).collect();
     let subs: Vec<i32> = keys.iter().map(|(.., sub)| *sub).collect();
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&classes, Type::INT8_ARRAY), (&objects, Type::INT8_ARRAY), (&subs, Type::INT4_ARRAY)];
-    let rows = session.query(include_str!("catalog/identify.sql"), &parameters).await?;
+    let rows = session.query_prepared(include_str!("catalog/identify.sql"), &parameters).await?;
     Ok(rows
         .iter()
         .map(|row| MadeObject {

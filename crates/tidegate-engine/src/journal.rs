@@ -136,7 +136,7 @@ impl Prepared {
             (&before_seq, Type::INT8),
             (&before_hash, Type::BYTEA),
         ];
-        let moved = session.execute(include_str!("journal/append.sql"), &parameters).await?;
+        let moved = session.execute_prepared(include_str!("journal/append.sql"), &parameters).await?;
         if moved == 1 { Ok(()) } else { Err(JournalError::Fenced) }
     }
 }

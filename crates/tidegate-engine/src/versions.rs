@@ -48,7 +48,8 @@ impl VersionTable {
     /// [`Failure`] if the server refused or did not answer.
     pub async fn exists(&self, session: &Session) -> Result<bool, Failure> {
         let name = self.name();
-        let rows = session.query("SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
+        let rows =
+            session.query_prepared("SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
@@ -93,7 +94,7 @@ impl VersionTable {
         match &self.versions.adopted {
             None => {
                 session
-                    .execute(
+                    .execute_prepared(
                         "INSERT INTO public.tidegate_version (version, name, checksum, run) VALUES ($1, $2, $3, $4)",
                         &[
                             (&version, Type::TEXT),

@@ -1,5 +1,6 @@
 //! One connection to one PostgreSQL server.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Row, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Row, RowStream, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
@@ -41,6 +42,8 @@ pub struct Session {
     task: tokio::sync::Mutex<JoinHandle<()>>,
     application_name: String,
     server_version: String,
+    /// Statements that the server keeps, by their text.
+    prepared: Mutex<HashMap<&'static str, Statement>>,
 }
 
 #[derive(Default)]
@@ -76,6 +79,7 @@ impl Session {
             task: tokio::sync::Mutex::new(task),
             application_name,
             server_version,
+            prepared: Mutex::default(),
         })
     }
 
@@ -132,7 +136,58 @@ impl Session {
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Failure> {
         let parameters = parameters.iter().map(|(value, type_)| (*value, type_.clone()));
-        let rows = self.client.query_typed_raw(sql, parameters).await;
+        self.gather(self.client.query_typed_raw(sql, parameters).await).await
+    }
+
+    /// As [`Session::query`], for a statement of ours that is asked again and again: the server parses it once, plans it
+    /// a few times, and keeps it under a name. It needs a direct connection.
+    ///
+    /// The types of a statement's parameters are those of its first use on this session.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn query_prepared(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql, parameters).await?;
+        self.gather(self.client.query_raw(&statement, parameters.iter().map(|(value, _)| *value)).await).await
+    }
+
+    /// As [`Session::query_prepared`], for a statement whose rows do not matter: returns how many it changed.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn execute_prepared(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, Failure> {
+        let statement = self.statement(sql, parameters).await?;
+        let changed = self.client.execute_raw(&statement, parameters.iter().map(|(value, _)| *value)).await;
+        changed.map_err(|error| self.explain(&error))
+    }
+
+    async fn statement(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Statement, Failure> {
+        let kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let types: Vec<Type> = parameters.iter().map(|(_, type_)| type_.clone()).collect();
+        // Boxed: it happens once, and would else take its room in every future that asks.
+        let prepared = Box::pin(self.client.prepare_typed(sql, &types)).await;
+        let statement = prepared.map_err(|error| self.explain(&error))?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// The rows of an answer, within its bound.
+    async fn gather(&self, rows: Result<RowStream, tokio_postgres::Error>) -> Result<Vec<Row>, Failure> {
         let mut rows = pin!(rows.map_err(|error| self.explain(&error))?);
         let mut found = Vec::new();
         let mut bytes: usize = 0;

@@ -370,3 +370,27 @@ async fn a_session_can_be_used_from_any_thread() {
     });
     assert_eq!(asked.await.unwrap().unwrap()[0].affected, 1);
 }
+
+#[tokio::test]
+async fn a_statement_that_is_asked_again_is_parsed_once_and_follows_the_schema() {
+    let database = Cluster::shared().await.database("prepared").await;
+    let session = session(&database.url()).await;
+    session.run("CREATE TABLE a (n int)").await.unwrap();
+    let insert = "INSERT INTO a (n) VALUES ($1)";
+    let look = "SELECT count(*), max(n) FROM a";
+    for n in 1..=7_i32 {
+        assert_eq!(session.execute_prepared(insert, &[(&n, Type::INT4)]).await.unwrap(), 1);
+        let rows = session.query_prepared(look, &[]).await.unwrap();
+        assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i32>(1)), (i64::from(n), n));
+    }
+    let kept = "SELECT count(*) FROM pg_prepared_statements WHERE statement IN ($1, $2)";
+    let rows = session.query(kept, &[(&insert, Type::TEXT), (&look, Type::TEXT)]).await.unwrap();
+    assert_eq!(rows[0].get::<_, i64>(0), 2);
+    session.run("BEGIN; DROP TABLE a; CREATE TABLE a (m int, n int)").await.unwrap();
+    assert_eq!(session.execute_prepared(insert, &[(&8, Type::INT4)]).await.unwrap(), 1);
+    let rows = session.query_prepared(look, &[]).await.unwrap();
+    assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i32>(1)), (1, 8));
+    session.run("ROLLBACK").await.unwrap();
+    let rows = session.query_prepared(look, &[]).await.unwrap();
+    assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i32>(1)), (7, 7));
+}
