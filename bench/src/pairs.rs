@@ -28,7 +28,9 @@ pub fn pairs_wanted() -> Result<usize, Failure> {
         [word] => word.parse().ok().filter(|number| *number >= FEWEST),
         _ => None,
     };
-    number.ok_or_else(|| Failure::new(format!("usage: the number of pairs, {FEWEST} or more; {PAIRS} if left out")))
+    number.ok_or_else(|| {
+        Failure::new(format!("usage: the number of pairs, {FEWEST} or more; {PAIRS} if left out"))
+    })
 }
 
 impl Pairs {

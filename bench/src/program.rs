@@ -31,7 +31,11 @@ pub fn tidegate() -> Result<PathBuf, Failure> {
         return Err(Failure::new("tidegate could not be built; what cargo said is above"));
     }
     let path = root().join("target/release/tidegate");
-    if path.is_file() { Ok(path) } else { Err(Failure::new(format!("{} is missing after its build", path.display()))) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Failure::new(format!("{} is missing after its build", path.display())))
+    }
 }
 
 /// Runs a command to its end, which must be a success, and gives the time from its start to its end.

@@ -30,7 +30,10 @@ fn main() -> ExitCode {
 
 /// One program that migrates.
 struct Side {
-    database: &'static str,
+    name: &'static str,
+    /// Databases made so far. Each run has its own: where hundreds of files were removed a moment ago, a file system
+    /// is slow to make new ones, and the run after a DROP DATABASE would pay for the run before.
+    databases: usize,
     versions: &'static str,
     command: Box<dyn Fn(&str) -> Command>,
     /// Bytes of the write-ahead log and commits of the last run.
@@ -48,7 +51,8 @@ fn measure() -> Result<bool, Failure> {
     let (page, files) = write(&folder)?;
     let state = folder.join("state");
     let mut a = Side {
-        database: "bench_a",
+        name: "a",
+        databases: 0,
         versions: "SELECT count(*) FROM public.tidegate_version",
         command: Box::new(move |url| {
             let mut command = Command::new(&program);
@@ -60,7 +64,8 @@ fn measure() -> Result<bool, Failure> {
         commits: 0,
     };
     let mut b = Side {
-        database: "bench_b",
+        name: "b",
+        databases: 0,
         versions: "SELECT count(*) FROM public._sqlx_migrations WHERE success",
         command: Box::new(move |url| {
             let mut command = Command::new(&peer);
@@ -71,14 +76,22 @@ fn measure() -> Result<bool, Failure> {
         commits: 0,
     };
     println!("machine: {}", describe());
-    println!("server: {}, fsync on, synchronous_commit on, TCP on this machine", cluster.programs().version());
-    let pairs =
-        Pairs::take(count, || one(&runtime, &cluster, &mut a), || one(&runtime, &cluster, &mut b))?;
+    println!(
+        "server: {}, fsync on, synchronous_commit on, TCP on this machine",
+        cluster.programs().version()
+    );
+    let pairs = Pairs::take(count, || one(&runtime, &cluster, &mut a), || one(&runtime, &cluster, &mut b))?;
     let (Some(of_a), Some(of_b), Some(ratio)) = (pairs.a(), pairs.b(), pairs.ratio()) else {
         return Err(Failure::new("no pair was taken"));
     };
-    println!("A: tidegate run --apply, {MIGRATIONS} migrations: {of_a} s; {} bytes of WAL, {} commits", a.wal, a.commits);
-    println!("B: sqlx migrate run {peer_version}, {MIGRATIONS} migrations: {of_b} s; {} bytes of WAL, {} commits", b.wal, b.commits);
+    println!(
+        "A: tidegate run --apply, {MIGRATIONS} migrations: {of_a} s; {} bytes of WAL, {} commits",
+        a.wal, a.commits
+    );
+    println!(
+        "B: sqlx migrate run {peer_version}, {MIGRATIONS} migrations: {of_b} s; {} bytes of WAL, {} commits",
+        b.wal, b.commits
+    );
     println!("A/B: {ratio}, {} pairs", pairs.count());
     println!("machine after: {}", describe());
     let held = ratio.median <= LIMIT;
@@ -88,9 +101,10 @@ fn measure() -> Result<bool, Failure> {
 
 /// A new database, a checkpoint, the timed run, and a look at what it made.
 fn one(runtime: &Runtime, cluster: &Cluster, side: &mut Side) -> Result<Duration, Failure> {
-    let database = side.database;
+    side.databases += 1;
+    let database = format!("bench_{}_{}", side.name, side.databases);
+    let database = database.as_str();
     runtime.block_on(async {
-        cluster.execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
         cluster.execute(&format!("CREATE DATABASE {database}")).await?;
         cluster.execute("CHECKPOINT").await
     })?;
@@ -139,7 +153,8 @@ fn write(folder: &Path) -> Result<(PathBuf, PathBuf), Failure> {
 const CREATE: &str = "CREATE TABLE public.things_{n} (id bigint PRIMARY KEY, name text NOT NULL);\n";
 
 /// Its step on the page.
-const STEP: &str = "\n```sql\n-- @migrate make_{n}\n-- @version {n}\n{create}-- @undo\nDROP TABLE public.things_{n};\n```\n";
+const STEP: &str =
+    "\n```sql\n-- @migrate make_{n}\n-- @version {n}\n{create}-- @undo\nDROP TABLE public.things_{n};\n```\n";
 
 /// What stands above the steps.
 const PAGE_HEAD: &str = "\
