@@ -7,6 +7,7 @@ use tidegate_store::postgres::{CancelHandle, Session, TxOutcome, sessions};
 
 use crate::crash::{self, Site};
 use crate::digest::Digest;
+use crate::doors::Entrance;
 use crate::error::StepError;
 use crate::event::Event;
 use crate::gate::{self, Passed};
@@ -221,14 +222,21 @@ impl Runner {
         self.intend(step).await?;
         self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
         let begun = jiff::Timestamp::now();
+        let application = self.job(step).application();
+        let store = self.job(step).store().clone();
+        let session = match self.doors.connect(&store, &Entrance::Direct, &application).await {
+            Ok(session) => session,
+            Err(error) => return self.halt_on(&step.id, error.into()).await.map(Flow::End),
+        };
         let done = {
             let job = self.job(step);
-            let work = verb::migrate::perform_outside(job, migrate, cut_off);
-            match self.guarded(step, None, work).await {
+            let work = verb::migrate::perform_outside(&session, job, migrate, cut_off);
+            match self.guarded(step, Some(session.cancel_handle()), work).await {
                 Ok(done) => done,
                 Err(signal) => return self.interrupted(step, signal).await,
             }
         };
+        session.close().await;
         let mut outcome = match done {
             Ok(outcome) => outcome,
             Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
@@ -260,6 +268,7 @@ impl Runner {
         self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
         let begun = jiff::Timestamp::now();
         let program = self.program.clone();
+        let ended = std::cell::RefCell::new(Vec::new());
         let done = {
             let job = self.job(step);
             let work = async {
@@ -278,7 +287,9 @@ impl Runner {
                             .collect();
                         Ok((outcome, events))
                     }
-                    Action::Evict(evict) => verb::evict::perform(&self.home, job, evict).await,
+                    Action::Evict(evict) => {
+                        Ok((verb::evict::perform(&self.home, job, evict, &ended).await?, Vec::new()))
+                    }
                     Action::Command(command) => Ok((verb::command::perform(job, command).await?, Vec::new())),
                     other => Err(StepError::refused(
                         format!("`{}` is not done outside a transaction", other.verb()),
@@ -286,21 +297,25 @@ impl Runner {
                     )),
                 }
             };
-            match self.guarded(step, None, work).await {
-                Ok(done) => done,
-                Err(signal) => return self.interrupted(step, signal).await,
-            }
+            self.guarded(step, None, work).await
         };
+        // What was ended is told, whatever became of the step.
+        let ended = ended.into_inner();
+        if !matches!(&done, Ok(Ok(_))) && !ended.is_empty() {
+            self.commit(ended.clone()).await?;
+        }
         match done {
-            Ok((mut outcome, mut events)) => {
+            Ok(Ok((mut outcome, events))) => {
                 outcome.took_ms = gate::milliseconds_since(begun);
                 let attempt = self.job(step).attempt;
+                let mut events: Vec<Event> = ended.into_iter().chain(events).collect();
                 events.push(Event::StepDone { step: step.id.clone(), attempt, outcome });
                 self.commit(events).await?;
                 crash::point(Site::Outcome, step.id.as_str());
                 Ok(Flow::Next)
             }
-            Err(error) => self.halt_on(&step.id, error).await.map(Flow::End),
+            Ok(Err(error)) => self.halt_on(&step.id, error).await.map(Flow::End),
+            Err(signal) => self.interrupted(step, signal).await,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `evict`: ends sessions of this database. Never walsenders, other databases, or our own.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use tidegate_runbook::Evict;
@@ -33,12 +34,13 @@ pub(crate) fn plan(evict: &Evict) -> String {
     format!("end at most {} sessions: {}", evict.at_most, which.join(", "))
 }
 
-/// Ends the sessions; each is an event.
+/// Ends the sessions; each is an event in `ended`, also if a later one cannot be ended.
 pub(crate) async fn perform(
     session: &Session,
     job: Job<'_>,
     evict: &Evict,
-) -> Result<(Outcome, Vec<Event>), StepError> {
+    ended: &RefCell<Vec<Event>>,
+) -> Result<Outcome, StepError> {
     let any = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
     let (roles, applications, states) = (any(&evict.roles), any(&evict.applications), any(&evict.states));
     let older = evict.older_than.map(|older| older.as_secs_f64());
@@ -74,21 +76,21 @@ pub(crate) async fn perform(
         ));
     }
     let epoch = signed(job.epoch);
-    let mut events = Vec::new();
     let mut left = Vec::new();
     for row in &rows {
         let pid: i32 = row.get(0);
-        let ended = session
+        let told = session
             .query(
                 include_str!("evict/end.sql"),
                 &[(&pid, Type::INT4), (&GONE_WITHIN_MS, Type::INT8), (&epoch, Type::INT8)],
             )
             .await?;
-        let Some(ended) = ended.first() else { return Err(StepError::Fenced) };
-        if !ended.get::<_, bool>(0) {
+        let Some(told) = told.first() else { return Err(StepError::Fenced) };
+        if !told.get::<_, bool>(0) {
             left.push(pid.to_string());
+            continue;
         }
-        events.push(Event::SessionEnded {
+        ended.borrow_mut().push(Event::SessionEnded {
             step: job.step.id.clone(),
             pid,
             role: row.get(1),
@@ -109,5 +111,5 @@ pub(crate) async fn perform(
         figures: BTreeMap::from([("sessions".to_owned(), count)]),
         ..Outcome::default()
     };
-    Ok((outcome, events))
+    Ok(outcome)
 }

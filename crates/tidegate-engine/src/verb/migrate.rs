@@ -6,8 +6,6 @@ use tidegate_runbook::{Effect, Migrate, ObjectName, SqlBody};
 use tidegate_store::postgres::{Session, Type, quote_identifier};
 use tokio_postgres::types::ToSql;
 
-use crate::doors::Entrance;
-
 use crate::error::StepError;
 use crate::gate::placed;
 use crate::job::Job;
@@ -68,25 +66,25 @@ pub(crate) async fn add_version(session: &Session, job: Job<'_>, migrate: &Migra
     Ok(())
 }
 
-/// Runs the one statement that cannot run in a transaction, on a connection of its own.
+/// Runs the one statement that cannot run in a transaction, on the given connection of its own.
 ///
 /// # Idempotence
 /// At least once. What an attempt that was cut off left behind is looked at by catalog first: an invalid index that
 /// nobody builds any more is dropped, one that is being built halts the step, a valid one with the step's definition, or
 /// made since an attempt that was cut off began, is the step's effect. Any other is refused: a name proves nothing.
 pub(crate) async fn perform_outside(
+    session: &Session,
     job: Job<'_>,
     migrate: &Migrate,
     cut_off: bool,
 ) -> Result<Outcome, StepError> {
-    let session = job.doors.connect(job.store(), &Entrance::Direct, &job.application()).await?;
     let milliseconds = job.statement_timeout().as_millis();
     session.run(&format!("SET statement_timeout = {milliseconds}")).await?;
     let mut found_valid = false;
     for statement in &migrate.body.statements {
         let wanted = job.values.sql(statement)?.text;
         for index in &statement.effect.creates {
-            match leftover(&session, index).await? {
+            match leftover(session, index).await? {
                 Leftover::None => {}
                 Leftover::Building => {
                     return Err(StepError::refused(
@@ -99,7 +97,7 @@ pub(crate) async fn perform_outside(
                 }
                 Leftover::Valid(stands) => {
                     if !definition::is_same(&stands, &wanted)
-                        && !made_by(&session, job, cut_off, index).await?
+                        && !made_by(session, job, cut_off, index).await?
                     {
                         return Err(StepError::refused(
                             format!(
@@ -126,14 +124,13 @@ pub(crate) async fn perform_outside(
         }
     }
     for index in migrate.body.statements.iter().flat_map(|statement| &statement.effect.creates) {
-        if matches!(leftover(&session, index).await?, Leftover::Invalid | Leftover::Building) {
+        if matches!(leftover(session, index).await?, Leftover::Invalid | Leftover::Building) {
             return Err(StepError::refused(
                 format!("index {index} was built and is invalid"),
                 "Look for duplicate or unsuitable rows, then run again: the invalid index is dropped first.",
             ));
         }
     }
-    session.close().await;
     Ok(Outcome { summary, ..Outcome::default() })
 }
 

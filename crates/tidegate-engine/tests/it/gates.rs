@@ -293,3 +293,38 @@ fn an_index_that_an_attempt_left_when_it_was_cut_off_is_the_steps_whatever_its_w
         assert_eq!(built, 1);
     });
 }
+
+#[test]
+fn a_stop_ends_a_statement_outside_of_a_transaction_on_the_server_too() {
+    on_stage(async {
+        let stage = Stage::new("stopped_index").await;
+        stage.database.execute("CREATE TABLE t (a int)").await;
+        let text = page(
+            "## S\n\n```toml\n# @stage s\nno_return = true\n```\n\n```sql\n-- @migrate m\n-- @outside-transaction\nCREATE INDEX CONCURRENTLY i ON t (a)\n```\n",
+        );
+        let (writer, looker) = (stage.database.client().await, stage.database.client().await);
+        writer.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await.unwrap();
+        let mut runner = stage.open(&text, Purpose::Run).await.unwrap();
+        let stop = runner.stop_handle();
+        let builds = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'";
+        let (ending, ()) = tokio::join!(runner.forward(), async {
+            testkit::eventually("the build waits", std::time::Duration::from_secs(20), async || {
+                looker.query_opt(builds, &[]).await.ok().flatten()
+            })
+            .await
+            .unwrap();
+            stop.stop("a person");
+        });
+        assert!(halted(&ending).contains("Stopped by a person"), "{ending:?}");
+        assert!(looker.query_opt(builds, &[]).await.unwrap().is_none());
+        runner.close().await;
+        writer.batch_execute("COMMIT").await.unwrap();
+        done(&stage.run(&text).await);
+        assert!(
+            stage
+                .database
+                .value::<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+                .await
+        );
+    });
+}
