@@ -26,6 +26,9 @@ pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
 /// Bytes that the answers to one [`Session::run`] or [`Session::query`] may hold together.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// Words of statements after which the server may no longer know what was prepared.
+const FORGETTING: [&str; 2] = ["deallocate", "discard"];
+
 /// How long [`Session::close`] waits for the server.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// How long [`CancelHandle::cancel`] may take.
@@ -90,6 +93,9 @@ impl Session {
     /// # Errors
     /// The first statement that fails ends the list; answers before it are lost with it.
     pub async fn run(&self, sql: &str) -> Result<Vec<Answer>, Failure> {
+        if forgets_prepared(sql) {
+            self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         let stream = self.client.simple_query_raw(sql).await.map_err(|error| self.explain(&error))?;
         let mut stream = pin!(stream);
         let mut answers = Vec::new();
@@ -451,6 +457,12 @@ impl std::fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CancelHandle").finish_non_exhaustive()
     }
+}
+
+/// Whether statements may make the server forget what was prepared. A word in a literal costs a preparation, no more.
+fn forgets_prepared(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    FORGETTING.iter().any(|word| sql.contains(word))
 }
 
 fn too_large() -> Failure {

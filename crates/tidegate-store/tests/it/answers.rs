@@ -393,4 +393,6 @@ async fn a_statement_that_is_asked_again_is_parsed_once_and_follows_the_schema()
     session.run("ROLLBACK").await.unwrap();
     let rows = session.query_prepared(look, &[]).await.unwrap();
     assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i32>(1)), (7, 7));
+    session.run("DEALLOCATE ALL").await.unwrap();
+    assert_eq!(session.query_prepared(look, &[]).await.unwrap().len(), 1, "it is prepared anew");
 }
