@@ -83,3 +83,85 @@ fn a_watch_is_closed_at_the_end_of_its_range_with_its_looks() {
         assert!(looks.is_some_and(|looks| looks >= 3), "{looks:?}");
     });
 }
+
+/// A watch over two migrations that asks for more than a halt.
+fn with_trip(action: &str, extra: &str) -> String {
+    page(&format!(
+        "## One\n\n```sql\n-- @watch w\n-- @every 50ms\n-- @until two\n-- @on-trip {action}\n-- @expect zero\nSELECT count(*) FROM alarm\n```\n\n```sql\n-- @migrate m1\nCREATE TABLE x (id int);\nINSERT INTO alarm SELECT 1 WHERE {extra}\n-- @undo\nDROP TABLE x\n```\n\n## Two\n\n```toml\n# @stage two\nhold = \"2s\"\n```\n\n```sql\n-- @migrate m2\nCREATE TABLE y (id int)\n-- @undo\nDROP TABLE y\n```\n"
+    ))
+}
+
+#[test]
+fn a_trip_that_asks_for_it_takes_the_run_back_when_nothing_is_lost() {
+    on_stage(async {
+        let stage = Stage::new("goes_back").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        let ending = stage.run(&with_trip("rollback", "true")).await;
+        assert!(matches!(ending, tidegate_engine::ending::Ending::RolledBack { .. }), "{ending:?}");
+        let left = "SELECT count(*) FROM pg_class WHERE relname IN ('x', 'y')";
+        assert_eq!(stage.database.value::<i64>(left).await, 0);
+        let tripped =
+            stage.seen.borrow().events.iter().any(|r| matches!(r.event, Event::WatchTripped { .. }));
+        assert!(tripped);
+    });
+}
+
+#[test]
+fn a_trip_never_takes_rows_of_others_along() {
+    on_stage(async {
+        let stage = Stage::new("stays").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        let text = with_trip("rollback", "false");
+        let client = stage.database.client().await;
+        let (ending, ()) = tokio::join!(stage.run(&text), async {
+            testkit::eventually("the hold is served", Duration::from_secs(20), async || {
+                client.query_opt("SELECT 1 FROM pg_class WHERE relname = 'y'", &[]).await.ok().flatten()
+            })
+            .await
+            .unwrap();
+            client.batch_execute("INSERT INTO x VALUES (1); INSERT INTO alarm VALUES (1)").await.unwrap();
+        });
+        let tidegate_engine::ending::Ending::Halted { next, .. } = &ending else {
+            panic!("it must halt: {ending:?}");
+        };
+        assert!(next[0].contains("public.x=1"), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM x").await, 1);
+    });
+}
+
+#[test]
+fn a_trip_that_only_notifies_is_journaled_and_the_run_goes_on() {
+    on_stage(async {
+        let stage = Stage::new("notifies").await;
+        stage.database.execute("CREATE TABLE alarm (n int)").await;
+        done(&stage.run(&with_trip("notify", "true")).await);
+        let told = stage
+            .seen
+            .borrow()
+            .events
+            .iter()
+            .any(|r| matches!(&r.event, Event::WatchTripped { action, .. } if action == "notify"));
+        assert!(told);
+        assert!(stage.database.value::<bool>("SELECT to_regclass('y') IS NOT NULL").await);
+    });
+}
+
+#[test]
+fn a_halt_runs_the_pages_hook_with_what_happened() {
+    on_stage(async {
+        let stage = Stage::new("hook").await;
+        let told = std::env::temp_dir().join(format!("tidegate-hook-{}", stage.database.name()));
+        let hook = format!(
+            "on_halt = [\"/bin/sh\", \"-c\", \"echo $TG_RUNBOOK $TG_STEP $TG_MESSAGE > {}\"]",
+            told.display()
+        );
+        let text = crate::stage_hand::page_with(
+            &hook,
+            "## S\n\n```sql\n-- @check c\n-- @expect zero\nSELECT 1\n```\n",
+        );
+        halted(&stage.run(&text).await);
+        let said = std::fs::read_to_string(&told).unwrap();
+        assert!(said.starts_with("test c c does not hold: fail: 1 where 0 is expected"), "{said}");
+        std::fs::remove_file(told).unwrap();
+    });
+}
