@@ -1,12 +1,15 @@
 //! The loss statement: what going back would lose, exactly, under the lock.
 
-use tidegate_store::postgres::{Session, quote_identifier};
-use tokio_postgres::types::Type;
+use tidegate_store::postgres::{Session, ToSql, Type, quote_identifier};
 
 use crate::error::StepError;
 use crate::event::LossLine;
 use crate::journal::{signed, unsigned};
 use crate::outcome::{MadeObject, Outcome};
+
+mod rehearsed;
+
+pub(crate) use rehearsed::{is_rehearsed, of_undo};
 
 /// Rows of others in the tables and columns that a step made. Lines with nothing to lose are left out.
 ///
@@ -28,7 +31,7 @@ pub(crate) async fn of_step(
         let Some(counted) = counted(session, object).await? else { continue };
         // Nobody could write into a table before it was made; an older row may hold a new column's default.
         let ended_below = outcome.ended_below.filter(|_| counted.column.is_some());
-        let others = Others { counted, transaction: outcome.transaction, ended_below };
+        let others = Others { counted, transaction: outcome.transaction, ended_below, begun_before: None };
         let (rows, newest) = others.count(session).await?;
         if rows > 0 {
             lines.push(LossLine { step: step.clone(), table: others.counted.shown, rows, newest });
@@ -80,6 +83,8 @@ struct Others {
     transaction: Option<u64>,
     /// Rows of transactions below it were there before.
     ended_below: Option<u64>,
+    /// Rows of transactions from this one on are left out.
+    begun_before: Option<u64>,
 }
 
 impl Others {
@@ -116,7 +121,10 @@ impl Others {
             .replace(":table", &self.counted.table)
             .replace(":with_value", &with_value);
         let (own, ended_below) = (self.transaction.map(signed), self.ended_below.map(signed));
-        let rows = session.query(&sql, &[(&own, Type::INT8), (&ended_below, Type::INT8)]).await?;
+        let begun_before = self.begun_before.map(signed);
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&own, Type::INT8), (&ended_below, Type::INT8), (&begun_before, Type::INT8)];
+        let rows = session.query(&sql, &parameters).await?;
         Ok(rows.first().map_or((0, None), |row| (unsigned(row.get(0)), row.get(1))))
     }
 }

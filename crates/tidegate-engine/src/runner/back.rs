@@ -55,12 +55,10 @@ impl Runner {
         match &back {
             Back::Undo { to } => {
                 let order = self.undo_order(to.as_ref())?;
-                let mut loss = Vec::new();
-                for id in &order {
-                    let Some(step) = self.program.step(id) else { continue };
+                for step in order.iter().filter_map(|id| self.program.step(id)) {
                     self.must_have_inverse(step)?;
-                    loss.extend(self.preview_loss(id).await?);
                 }
+                let loss = self.preview_loss(&order).await?;
                 Ok(BackPlan { back, order, loss })
             }
             Back::Way { way, .. } => {
@@ -237,16 +235,41 @@ impl Runner {
         })
     }
 
-    /// The loss of one undo, before anything is locked for long.
-    async fn preview_loss(&self, id: &Name) -> Result<Vec<LossLine>, StepError> {
-        let outcome = self.outcome_of(id)?;
+    /// The loss of the undos, in their order, in a transaction that is rolled back.
+    ///
+    /// Each undo that changes rows is judged as it will be done: after those before it.
+    async fn preview_loss(&self, order: &[Name]) -> Result<Vec<LossLine>, StepError> {
         let limits = &self.program.runbook.limits;
         self.home
             .run(&format!("BEGIN; SET LOCAL lock_timeout = {}", limits.lock_timeout.as_millis()))
             .await?;
-        let lines = loss::of_step(&self.home, id, &outcome).await;
+        let lines = Box::pin(self.losses_in_order(order)).await;
         self.home.run("ROLLBACK").await?;
         lines
+    }
+
+    async fn losses_in_order(&self, order: &[Name]) -> Result<Vec<LossLine>, StepError> {
+        let steps: Vec<&Step> = order.iter().filter_map(|id| self.program.step(id)).collect();
+        let rehearsed = steps.iter().any(|step| loss::is_rehearsed(step));
+        let mut lines = Vec::new();
+        for step in steps {
+            let outcome = self.outcome_of(&step.id)?;
+            lines.extend(loss::of_step(&self.home, &step.id, &outcome).await?);
+            if !rehearsed {
+                continue;
+            }
+            let job = self.job(step);
+            match &step.action {
+                Action::Migrate(migrate) => {
+                    lines.extend(loss::of_undo(&self.home, job, migrate, &outcome).await?);
+                    verb::migrate::undo(&self.home, job, migrate).await?;
+                }
+                Action::Seal(_) => drop(verb::seal::undo(&self.home, job).await?),
+                Action::Retire(retire) => drop(verb::retire::undo(&self.home, job, retire).await?),
+                _ => {}
+            }
+        }
+        Ok(lines)
     }
 
     /// Takes one step back in a gate of its own.
@@ -384,7 +407,8 @@ async fn undo_in_gate(
         Action::Retire(retire) => verb::retire::undo(session, job, retire).await?,
         Action::Migrate(migrate) => {
             lock_made(session, outcome).await?;
-            let lines = loss::of_step(session, &job.step.id, outcome).await?;
+            let mut lines = loss::of_step(session, &job.step.id, outcome).await?;
+            lines.extend(loss::of_undo(session, job, migrate, outcome).await?);
             same_figures(accepted, &lines)?;
             let foreign = catalog::dependants(session, &outcome.made).await?;
             if !foreign.is_empty() {

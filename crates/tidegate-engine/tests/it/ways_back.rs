@@ -151,3 +151,81 @@ fn a_way_that_waits_is_gone_on_with_and_never_left_by_going_forward() {
         assert_eq!(stage.state().await.phase, Phase::RolledBack {});
     });
 }
+
+/// A migration whose undo deletes and changes rows of a table that others use, too.
+const SHARED: &str = "
+## S
+
+```sql
+-- @migrate kinds
+-- @version 1
+INSERT INTO kind (name) VALUES ('card');
+UPDATE kind SET note = 'old' WHERE name = 'cash'
+-- @undo
+DELETE FROM kind WHERE name LIKE 'card%';
+UPDATE kind SET note = NULL WHERE name = 'cash'
+```
+
+## T
+
+```sql
+-- @migrate more
+-- @version 2
+CREATE TABLE later (id int)
+-- @undo
+DROP TABLE later
+```
+";
+
+#[test]
+fn an_undo_that_deletes_counts_the_rows_of_others_it_would_take() {
+    on_stage(async {
+        let stage = Stage::new("shared").await;
+        stage
+            .database
+            .execute(
+                "CREATE TABLE kind (name text, note text); INSERT INTO kind (name) VALUES ('cash'), ('wire')",
+            )
+            .await;
+        let text = page(SHARED);
+        done(&stage.run(&text).await);
+        // Nobody has written since: nothing is lost.
+        let runner = stage.open(&text, Purpose::Back).await.unwrap();
+        assert_eq!(runner.plan_back(Back::Undo { to: None }).await.unwrap().figures(), "");
+        runner.close().await;
+        // Another's row would be deleted, another's change undone, and one is out of reach.
+        stage
+            .database
+            .execute("INSERT INTO kind (name) VALUES ('card-2'), ('cheque'); UPDATE kind SET note = 'mine' WHERE name = 'cash'")
+            .await;
+        let mut runner = stage.open(&text, Purpose::Back).await.unwrap();
+        let plan = runner.plan_back(Back::Undo { to: None }).await.unwrap();
+        assert_eq!(plan.figures(), "public.kind=2");
+        assert_eq!(
+            stage.database.value::<i64>("SELECT count(*) FROM kind").await,
+            5,
+            "a look changes nothing"
+        );
+        stage.database.execute("INSERT INTO kind (name) VALUES ('card-3')").await;
+        let ending = runner.go_back(plan).await;
+        assert!(halted(&ending).contains("now it is public.kind=3"), "{ending:?}");
+        runner.close().await;
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM kind").await, 6);
+    });
+}
+
+#[test]
+fn an_undo_that_truncates_counts_every_row_of_others() {
+    on_stage(async {
+        let stage = Stage::new("truncates").await;
+        stage.database.execute("CREATE TABLE kind (name text); INSERT INTO kind VALUES ('cash')").await;
+        let text = page(
+            "## S\n\n```sql\n-- @migrate m\nINSERT INTO kind VALUES ('card')\n-- @undo\nTRUNCATE kind\n```\n",
+        );
+        done(&stage.run(&text).await);
+        let runner = stage.open(&text, Purpose::Back).await.unwrap();
+        assert_eq!(runner.plan_back(Back::Undo { to: None }).await.unwrap().figures(), "public.kind=1");
+        runner.close().await;
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM kind").await, 2);
+    });
+}
