@@ -278,6 +278,15 @@ impl Runner {
                     continue;
                 }
             };
+            // An older copy of the store is told apart before anything in it is changed.
+            match journal::head(&session).await {
+                Ok(head) if head.seq < self.head.seq => return Err(older_journal(self.head, head)),
+                Ok(_) => {}
+                Err(error) => {
+                    last = error.to_string();
+                    continue;
+                }
+            }
             match lease::retake(&session, &self.me, self.epoch, lasts).await {
                 Ok(taken) => {
                     self.epoch = taken.epoch;

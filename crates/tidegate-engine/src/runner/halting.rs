@@ -123,6 +123,7 @@ impl Runner {
         // A manual stage may fail while the run is halted or finished already: its position does not move.
         let moves = matches!(self.state.phase, Phase::Open {} | Phase::Waiting { .. } | Phase::GoingBack(_));
         if moves {
+            events.extend(self.never_begun(step.as_ref()));
             events.push(Event::Halted { step: step.clone(), reason, message: message.clone() });
         }
         if !events.is_empty() {
@@ -163,6 +164,24 @@ impl Runner {
             Err(failure) => format!("{program} could not be told: {failure}"),
         };
         self.progress(Progress::HaltHook { what });
+    }
+
+    /// Steps whose start was journaled with the step before them, and that were never begun.
+    fn never_begun(&mut self, halted_at: Option<&Name>) -> Vec<Event> {
+        std::mem::take(&mut self.intents)
+            .into_iter()
+            .filter(|step| Some(step) != halted_at)
+            .filter_map(|step| match self.state.steps.get(&step) {
+                Some(crate::state::StepState::Started { attempt, .. }) => Some(Event::StepFailed {
+                    attempt: *attempt,
+                    step,
+                    unknown: false,
+                    message: "not begun".to_owned(),
+                    sqlstate: None,
+                }),
+                _ => None,
+            })
+            .collect()
     }
 
     /// What a watch's trip asks for, if it is not a halt.

@@ -35,7 +35,11 @@ pub(crate) async fn perform(session: &Session, job: Job<'_>, retire: &Retire) ->
                 "Drop or rename it first, if it is needed no longer.",
             ));
         }
-        seal::close(session, job, table, None).await?;
+        must_stand_alone(session, table).await?;
+        // A seal of an earlier step stays that step's, also when this one is undone.
+        if !is_sealed(session, table).await? {
+            seal::close(session, job, table, None).await?;
+        }
         session.run(&format!("ALTER TABLE {} SET SCHEMA {SCHEMA}", table.quoted())).await?;
         moved.push(format!("{}.{}", table.schema, table.name));
     }
@@ -52,6 +56,33 @@ pub(crate) async fn perform(session: &Session, job: Job<'_>, retire: &Retire) ->
         ]),
         ..Outcome::default()
     })
+}
+
+/// Refuses a table whose rows stand in others: those would stay where they are.
+async fn must_stand_alone(session: &Session, table: &seal::Table) -> Result<(), StepError> {
+    let rows = session
+        .query(
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits WHERE inhparent = $1)",
+            &[(&table.oid, Type::OID)],
+        )
+        .await?;
+    if !rows.first().is_some_and(|row| row.get(0)) {
+        return Ok(());
+    }
+    Err(StepError::refused(
+        format!(
+            "{}.{} has partitions or children, which would stay readable and writable",
+            table.schema, table.name
+        ),
+        "Name the partitions in `tables`, detached, or drop the table with a `migrate` step.",
+    ))
+}
+
+async fn is_sealed(session: &Session, table: &seal::Table) -> Result<bool, StepError> {
+    let rows = session
+        .query("SELECT EXISTS (SELECT 1 FROM tidegate.seal WHERE relation = $1)", &[(&table.oid, Type::OID)])
+        .await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
 /// Schema and name of each table as it stood, as JSON: names may hold dots and commas.

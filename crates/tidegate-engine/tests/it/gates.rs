@@ -328,3 +328,48 @@ fn a_stop_ends_a_statement_outside_of_a_transaction_on_the_server_too() {
         );
     });
 }
+
+/// A page that seals a table and retires it.
+fn sealed_and_retired(folder: &std::path::Path) -> String {
+    page(&format!(
+        "## S\n\n```toml\n# @seal quiet\ntables = [\"old\"]\n```\n\n```sql\n-- @check seen\n-- @expect empty\nSELECT * FROM old WHERE id > 5\n```\n\n```toml\n# @backup copy\nfile = \"{}/copy.dump\"\nrehearse = {{ waived = \"a test of the gate\" }}\n```\n\n## T\n\n```toml\n# @retire gone\n# @requires quiet seen copy\ntables = [\"old\"]\n```\n",
+        folder.display()
+    ))
+}
+
+#[test]
+fn a_retirement_that_is_undone_leaves_the_seal_of_an_earlier_step() {
+    on_stage(async {
+        let stage = Stage::new("seal_stays").await;
+        stage.database.execute("CREATE TABLE old (id int)").await;
+        let folder = std::env::temp_dir().join(format!("tidegate-drop-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = sealed_and_retired(&folder);
+        done(&stage.run(&text).await);
+        let to = Some(crate::stage_hand::name("s"));
+        let ending = stage.back(&text, tidegate_engine::event::Back::Undo { to }).await;
+        assert!(halted(&ending).contains("after stage s"), "{ending:?}");
+        let refused =
+            stage.database.client().await.batch_execute("INSERT INTO old VALUES (1)").await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "TG001");
+        done(&stage.run(&text).await);
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_table_with_partitions_is_not_retired_by_half() {
+    on_stage(async {
+        let stage = Stage::new("parts").await;
+        stage
+            .database
+            .execute("CREATE TABLE old (id int) PARTITION BY RANGE (id); CREATE TABLE old_1 PARTITION OF old FOR VALUES FROM (0) TO (9)")
+            .await;
+        let folder = std::env::temp_dir().join(format!("tidegate-drop-{}", stage.database.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ending = stage.run(&sealed_and_retired(&folder)).await;
+        assert!(halted(&ending).contains("has partitions or children"), "{ending:?}");
+        assert!(stage.database.value::<bool>("SELECT to_regclass('old') IS NOT NULL").await);
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
