@@ -107,7 +107,7 @@ impl Runner {
         Ok(Decision {
             what: format!("{step} is adopted: what exists is what it makes"),
             details: own.chain(others).collect(),
-            next: "Go on: `tidegate run`.".to_owned(),
+            next: "Go on: tidegate run --apply --actor NAME".to_owned(),
         })
     }
 

@@ -71,7 +71,7 @@ impl Runner {
         Ok(Decision {
             what: format!("{subject} is accepted"),
             details: vec![finding.message.clone()],
-            next: "Go on: `tidegate run`.".to_owned(),
+            next: "Go on: tidegate run --apply --actor NAME".to_owned(),
         })
     }
 
@@ -133,12 +133,13 @@ impl Runner {
         let what = if changed.is_empty() {
             "the page is taken over; no step changed".to_owned()
         } else {
-            format!("the page is taken over with {} changed steps", changed.len())
+            let steps = if changed.len() == 1 { "step" } else { "steps" };
+            format!("the page is taken over with {} changed {steps}", changed.len())
         };
         Ok(Decision {
             what,
             details: changed.iter().map(ToString::to_string).collect(),
-            next: "Go on: `tidegate run`.".to_owned(),
+            next: "Go on: tidegate run --apply --actor NAME".to_owned(),
         })
     }
 

@@ -412,7 +412,7 @@ async fn drift(program: &Program, home: &Session, state: &RunState) -> Result<Op
             "the page changed meaning since run {} was started: {what}. Comments and prose may change; statements may not",
             state.run
         ),
-        next: "Put the page back as it was, or take the change over with `tidegate amend`, if no started step changed."
+        next: "Put the page back as it was, or take the change over with `tidegate amend --actor NAME --reason WHY`, if no step that is done or was cut off changed."
             .to_owned(),
     })
 }

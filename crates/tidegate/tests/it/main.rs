@@ -25,6 +25,10 @@ mod ledger_whole;
 #[cfg(test)]
 mod manual;
 #[cfg(test)]
+mod promised_endings;
+#[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod small_page;
