@@ -14,18 +14,64 @@ pub struct Inventory(BTreeMap<i64, BTreeSet<i64>>);
 /// Keys of columns in an [`Inventory`].
 const COLUMNS: i64 = -1;
 
+/// What a gate looks at before and after its statements. It tells new columns by each table's width, which costs the
+/// server much less than a list of all columns, but does not tell that a column is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Without columns.
+    objects: Inventory,
+    /// How many columns each table ever had.
+    widths: BTreeMap<i64, i64>,
+    /// The `xid8` below which every transaction had ended.
+    pub ended_below: u64,
+}
+
+/// Rows of `objects.sql` that are no catalog's: widths of tables.
+const WIDTHS: i64 = -2;
+/// And the oldest running transaction.
+const ENDED_BELOW: i64 = -3;
+
+/// Lists what is there, without columns.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn outline(session: &Session) -> Result<Outline, Failure> {
+    let rows = session.query_prepared(include_str!("catalog/objects.sql"), &[]).await?;
+    let mut outline = Outline::default();
+    for row in rows {
+        let keys = row.get::<_, Option<Vec<i64>>>(1).unwrap_or_default();
+        match row.get(0) {
+            WIDTHS => outline.widths = keys.iter().map(|key| (key >> 16, key & 0xffff)).collect(),
+            ENDED_BELOW => outline.ended_below = keys.first().copied().map_or(0, crate::journal::unsigned),
+            class => drop(outline.objects.0.insert(class, keys.into_iter().collect())),
+        }
+    }
+    Ok(outline)
+}
+
 /// Lists what is there.
 ///
 /// # Errors
 /// [`Failure`] if the server refused or did not answer.
 pub async fn inventory(session: &Session) -> Result<Inventory, Failure> {
-    let rows = session.query_prepared(include_str!("catalog/objects.sql"), &[]).await?;
-    let mut inventory = BTreeMap::new();
-    for row in rows {
-        let keys: Option<Vec<i64>> = row.get(1);
-        inventory.insert(row.get::<_, i64>(0), keys.unwrap_or_default().into_iter().collect());
+    let mut inventory = outline(session).await?.objects;
+    let rows = session.query_prepared(include_str!("catalog/columns.sql"), &[]).await?;
+    let keys: Option<Vec<i64>> = rows.first().and_then(|row| row.get(0));
+    inventory.0.insert(COLUMNS, keys.unwrap_or_default().into_iter().collect());
+    Ok(inventory)
+}
+
+impl Outline {
+    /// What `after` has and this has not, as (catalog, row, column) keys; columns of new tables are left out.
+    fn added(&self, after: &Self) -> Vec<(i64, i64, i32)> {
+        let mut added = self.objects.added(&after.objects);
+        for (table, width) in &after.widths {
+            let before = self.widths.get(table).unwrap_or(width);
+            let columns = (before + 1..=*width).filter_map(|column| i32::try_from(column).ok());
+            added.extend(columns.map(|column| (COLUMNS, *table, column)));
+        }
+        added
     }
-    Ok(Inventory(inventory))
 }
 
 impl Inventory {
@@ -60,6 +106,19 @@ pub async fn made_since(session: &Session, before: &Inventory) -> Result<Vec<Mad
         return Ok(Vec::new());
     }
     identify(session, &added).await
+}
+
+/// What was made between two looks of one gate, by name.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn made_between(
+    session: &Session,
+    before: &Outline,
+    after: &Outline,
+) -> Result<Vec<MadeObject>, Failure> {
+    let added = before.added(after);
+    if added.is_empty() { Ok(Vec::new()) } else { identify(session, &added).await }
 }
 
 /// What `before` had and is gone now, by key; names are gone with the objects.
@@ -108,16 +167,6 @@ async fn identify(session: &Session, keys: &[(i64, i64, i32)]) -> Result<Vec<Mad
             identity: row.get("identity"),
         })
         .collect())
-}
-
-/// The `xid8` below which every transaction has ended.
-///
-/// # Errors
-/// [`Failure`] if the server refused or did not answer.
-pub async fn ended_below(session: &Session) -> Result<u64, Failure> {
-    let sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8";
-    let rows = session.query(sql, &[]).await?;
-    Ok(rows.first().map_or(0, |row| crate::journal::unsigned(row.get(0))))
 }
 
 /// Objects of others that hang on `made`: an undo refuses to take them along.
@@ -215,5 +264,17 @@ mod tests {
             (COLUMNS, BTreeSet::from([(7 << 16) + 2, (8 << 16) + 1])),
         ]));
         assert_eq!(before.added(&after), [(COLUMNS, 7, 2), (1259, 8, 0)]);
+    }
+    #[test]
+    fn a_table_that_grew_wider_has_new_columns_and_a_new_one_has_none_of_its_own() {
+        let outline = |tables: &[i64], widths: &[(i64, i64)]| Outline {
+            objects: Inventory(BTreeMap::from([(1259, tables.iter().map(|table| table << 16).collect())])),
+            widths: widths.iter().copied().collect(),
+            ended_below: 0,
+        };
+        let before = outline(&[7, 9], &[(7, 2), (9, 4)]);
+        let after = outline(&[7, 8], &[(7, 4), (8, 3)]);
+        assert_eq!(before.added(&after), [(1259, 8, 0), (COLUMNS, 7, 3), (COLUMNS, 7, 4)]);
+        assert_eq!(after.added(&after), []);
     }
 }

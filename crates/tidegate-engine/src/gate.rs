@@ -77,7 +77,7 @@ pub(crate) async fn pass(
         }
         let conserved = conserved(session, job, &gate.conserves).await?;
         let protected = catalog::protected(session, &gate.protect).await?;
-        let inventory = catalog::inventory(session).await?;
+        let before = catalog::outline(session).await?;
         let mut outcome = deed(session).await?;
         crash::point(Site::GateStatements, step);
         for check in &gate.ensures {
@@ -86,9 +86,10 @@ pub(crate) async fn pass(
         }
         must_be_conserved(session, job, &gate.conserves, &conserved).await?;
         must_be_untouched(session, &protected).await?;
-        outcome.made = catalog::made_since(session, &inventory).await?;
+        let after = catalog::outline(session).await?;
+        outcome.made = catalog::made_between(session, &before, &after).await?;
         outcome.transaction = Some(transaction);
-        outcome.ended_below = Some(catalog::ended_below(session).await?);
+        outcome.ended_below = Some(after.ended_below);
         outcome.held = held;
         outcome.notices = notices(session);
         outcome.took_ms = milliseconds_since(begun);

@@ -191,7 +191,7 @@ impl Dry<'_> {
         let (seq, at) = (self.state.last_seq, self.state.last_at);
         self.state.steps.entry(step.clone()).or_insert_with(|| StepState::Done {
             attempt: 1,
-            outcome: Box::default(),
+            outcome: std::sync::Arc::default(),
             seq,
             at,
         });

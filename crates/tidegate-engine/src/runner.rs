@@ -245,9 +245,12 @@ impl Runner {
 
     /// Takes over events that are committed.
     pub(crate) fn accept(&mut self, prepared: Prepared) -> Result<(), Stop> {
+        let mut state = self.state.clone();
         for record in &prepared.records {
-            let state = transition::next(Some(self.state.clone()), record).map_err(JournalError::from)?;
-            self.state = state;
+            state = transition::next(Some(state), record).map_err(JournalError::from)?;
+        }
+        self.state = state;
+        for record in &prepared.records {
             self.keep_values(record);
             self.observer.borrow_mut().event(record);
         }

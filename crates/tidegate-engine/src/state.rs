@@ -1,9 +1,10 @@
 //! Where a run stands: the fold of its events.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tidegate_runbook::Name;
 use uuid::Uuid;
 
@@ -152,8 +153,9 @@ pub enum StepState {
     Done {
         /// Which attempt.
         attempt: u32,
-        /// What it did and kept.
-        outcome: Box<Outcome>,
+        /// What it did and kept. Shared: a state is copied for every event, and outcomes are most of it.
+        #[serde(serialize_with = "as_it_is")]
+        outcome: Arc<Outcome>,
         /// The event that says so.
         seq: u64,
         /// When.
@@ -177,6 +179,10 @@ pub enum StepState {
         /// When.
         at: Timestamp,
     },
+}
+
+fn as_it_is<S: Serializer>(outcome: &Arc<Outcome>, serializer: S) -> Result<S::Ok, S::Error> {
+    outcome.serialize(serializer)
 }
 
 impl StepState {

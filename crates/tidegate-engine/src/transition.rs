@@ -1,5 +1,7 @@
 //! The one function that changes a run's state. Live work and recovery both go through it.
 
+use std::sync::Arc;
+
 use crate::event::{Event, EventRecord, HaltReason, WaitingOn};
 use crate::state::{Approval, GoingBack, Phase, Recheck, RunState, StepState, WatchState};
 
@@ -119,7 +121,7 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
                 Some(StepState::Started { .. }) => state.disturbed = seq,
                 _ => {}
             }
-            let done = StepState::Done { attempt: *attempt, outcome: Box::new(outcome.clone()), seq, at };
+            let done = StepState::Done { attempt: *attempt, outcome: Arc::new(outcome.clone()), seq, at };
             state.steps.insert(step.clone(), done);
         }
         Event::StepFailed { step, attempt, unknown, message, .. } => {
@@ -149,7 +151,7 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             if !state.started.contains(step) {
                 state.started.push(step.clone());
             }
-            let done = StepState::Done { attempt, outcome: Box::new(outcome.clone()), seq, at };
+            let done = StepState::Done { attempt, outcome: Arc::new(outcome.clone()), seq, at };
             state.steps.insert(step.clone(), done);
             state.disturbed = seq;
         }

@@ -233,7 +233,7 @@ async fn loss_is_exact(deployment: Deployment) {
     let own: u64 = answers[2].single().flatten().unwrap().parse().unwrap();
     let state = StepState::Done {
         attempt: 1,
-        outcome: Box::new(Outcome { transaction: Some(own), ..Outcome::default() }),
+        outcome: std::sync::Arc::new(Outcome { transaction: Some(own), ..Outcome::default() }),
         seq: 1,
         at: jiff::Timestamp::now(),
     };
