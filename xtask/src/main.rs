@@ -15,7 +15,8 @@ cargo xtask COMMAND
 
   test               every check, as the continuous integration runs them: prerequisites, format, tidy, lints, tests,
                      documentation; each is timed, and the first failure is named last
-  soak [FILTER]      the long forms: tests named soak_*, scaled up by TIDEGATE_SOAK=1; prints their figures
+  soak [FILTER]      the long forms: tests named soak_*, scaled up by TIDEGATE_SOAK=1; prints their figures. Without a
+                     filter also the demonstration and the benchmarks of bench/
   tidy               the house rules that a program can check, and cargo-deny where it is installed
   prerequisites      finds the servers that tests start, or installs them where that is allowed
 ";

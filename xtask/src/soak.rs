@@ -1,6 +1,8 @@
-//! The long forms of the tests: the same properties at sizes and durations that every change cannot wait for.
+//! The long forms of the tests: the same properties at sizes and durations that every change cannot wait for, the
+//! demonstration, and the benchmarks.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::prerequisites;
 use crate::steps::{Steps, cargo, has_subcommand};
@@ -11,10 +13,30 @@ const MARK: &str = "soak_";
 /// Tests read this variable to know that they may take long.
 const VARIABLE: &str = "TIDEGATE_SOAK";
 
-/// Runs the long forms whose names contain `filter`, and prints what they print: the figures.
+/// The claims that are measured, one binary each. They stand last: a figure wants a machine that does nothing else.
+const BENCHMARKS: [&str; 2] = ["check_2000", "migrate_200"];
+
+/// Runs the long forms whose names contain `filter`, and prints what they print: the figures. Without a filter the
+/// demonstration and the benchmarks run, too.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> bool {
     let mut steps = Steps::default();
     steps.command("prerequisites", prerequisites::command(root));
+    long_forms(root, filter, &mut steps);
+    if filter.is_none() {
+        steps.command("demonstration", cargo(root, &["run", "--quiet", "--release", "--package", "demo"]));
+        for name in BENCHMARKS {
+            steps.command(&format!("benchmark {name}"), benchmark(root, name));
+        }
+    }
+    steps.finish()
+}
+
+/// A benchmark, from its own workspace.
+fn benchmark(root: &Path, name: &str) -> Command {
+    cargo(root, &["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--bin", name])
+}
+
+fn long_forms(root: &Path, filter: Option<&str>, steps: &mut Steps) {
     let mut command = if has_subcommand(root, "nextest") {
         let chosen = filter.map_or(String::new(), |filter| format!(" & test({filter})"));
         let expression = format!("test({MARK}){chosen}");
@@ -29,5 +51,4 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> bool {
     };
     command.env(VARIABLE, "1");
     steps.command("long forms", command);
-    steps.finish()
 }
