@@ -9,7 +9,7 @@ use crate::outcome::{MadeObject, Outcome};
 
 mod rehearsed;
 
-pub(crate) use rehearsed::{is_rehearsed, of_undo};
+pub(crate) use rehearsed::{is_rehearsed, of_undo, of_way_step};
 
 /// Rows of others in the tables and columns that a step made. Lines with nothing to lose are left out.
 ///

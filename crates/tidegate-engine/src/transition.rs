@@ -200,8 +200,8 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             *watch = WatchState::Closed;
         }
         Event::RollbackStarted { back, order, loss, .. } => {
-            if state.phase.back().is_some() {
-                return Err("a way back is under way");
+            if state.phase.back().is_some_and(|under_way| under_way.back != *back) {
+                return Err("another way back is under way");
             }
             state.phase =
                 Phase::GoingBack(GoingBack { back: back.clone(), order: order.clone(), loss: loss.clone() });

@@ -31,55 +31,121 @@ pub(crate) async fn of_undo(
     if !is_rehearsed(job.step) {
         return Ok(Vec::new());
     }
+    let mut undoing = async |session: &Session| {
+        verb::migrate::undo(session, job, migrate).await?;
+        Ok(())
+    };
+    let own = |oid: u32| {
+        if outcome.made.iter().any(|object| object.oid == oid && object.sub == 0) {
+            Owner::Counted
+        } else {
+            Owner::Step(outcome.transaction)
+        }
+    };
+    of_deed(session, job, &mut undoing, &own).await
+}
+
+/// Rows of others that the statements of a way's `migrate` step would drop, delete or change.
+///
+/// A row counts as the run's own only if the step that made its table wrote it.
+///
+/// # Errors
+/// As [`of_undo`].
+pub(crate) async fn of_way_step(
+    session: &Session,
+    job: Job<'_>,
+    migrate: &Migrate,
+) -> Result<Vec<LossLine>, StepError> {
+    let mut doing = async |session: &Session| {
+        verb::migrate::statements(session, job, &migrate.body).await?;
+        Ok(())
+    };
+    let outcomes = || job.state.steps.values().filter_map(|state| state.outcome());
+    let own = |oid: u32| {
+        let maker =
+            outcomes().find(|outcome| outcome.made.iter().any(|object| object.oid == oid && object.sub == 0));
+        Owner::Step(maker.and_then(|outcome| outcome.transaction))
+    };
+    of_deed(session, job, &mut doing, &own).await
+}
+
+/// Whose rows do not count as lost.
+enum Owner {
+    /// All of the table is counted elsewhere.
+    Counted,
+    /// Those of this transaction.
+    Step(Option<u64>),
+}
+
+/// What `deed` does to the tables of others, found by doing it twice and rolling it back.
+async fn of_deed(
+    session: &Session,
+    job: Job<'_>,
+    deed: &mut impl AsyncFnMut(&Session) -> Result<(), StepError>,
+    owner: &dyn Fn(u32) -> Owner,
+) -> Result<Vec<LossLine>, StepError> {
     must_be_counted(session).await?;
     let version_table = job.versions.name();
     let before = touched(session, version_table).await?;
-    let after =
-        rehearse(session, job, migrate, async |session| touched(session, version_table).await).await?;
-    let mut tables = Vec::new();
-    for (oid, (file, changed)) in &after {
-        let was = before.get(oid).copied().unwrap_or_default();
-        let made = outcome.made.iter().any(|object| object.oid == *oid && object.sub == 0);
-        if !made && (was.0 != *file || was.1 != *changed) {
-            tables.extend(table(session, *oid).await?);
-        }
-    }
-    for table in &tables {
-        session.run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.table)).await?;
-    }
+    let after = rehearse(session, deed, async |session| touched(session, version_table).await).await?;
     let mut standing = Vec::new();
-    for counted in tables {
-        let others =
-            Others { counted, transaction: outcome.transaction, ended_below: None, begun_before: None };
-        let (rows, _) = others.count(session).await?;
-        standing.push((others, rows));
-    }
-    // Whatever the undo writes anew is written by ids from here on: the tables are locked against all others.
-    let next = next_transaction(session).await?;
-    let left = rehearse(session, job, migrate, async |session| {
-        let mut left = BTreeMap::new();
-        for (others, _) in &standing {
-            let oid = others.counted.oid;
-            let Some(counted) = table(session, oid).await? else { continue };
-            let again = Others {
-                counted,
-                transaction: others.transaction,
-                ended_below: None,
-                begun_before: Some(next),
-            };
-            left.insert(oid, again.count(session).await?.0);
+    for (oid, was) in &before {
+        let is = after.get(oid);
+        let Owner::Step(transaction) = owner(*oid) else { continue };
+        if is == Some(was) {
+            continue;
         }
-        Ok(left)
-    })
-    .await?;
+        let Some(counted) = table(session, *oid).await? else { continue };
+        session.run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", counted.table)).await?;
+        let narrower = is.is_some_and(|is| is.columns < was.columns);
+        let others = Others { counted, transaction, ended_below: None, begun_before: None };
+        let (rows, newest) = others.count(session).await?;
+        standing.push(Standing { others, rows, newest, narrower });
+    }
+    // Whatever is written anew is written by ids from here on: the tables are locked against all others.
+    let next = next_transaction(session).await?;
+    let left = rehearse(session, deed, async |session| left_over(session, &standing, next).await).await?;
     Ok(standing
         .into_iter()
-        .filter_map(|(others, rows)| {
-            let lost = rows.saturating_sub(left.get(&others.counted.oid).copied().unwrap_or(0));
-            let step = job.step.id.clone();
-            (lost > 0).then(|| LossLine { step, table: others.counted.shown, rows: lost, newest: None })
+        .filter_map(|standing| {
+            // A column that goes takes a value of every row along.
+            let left = if standing.narrower {
+                0
+            } else {
+                left.get(&standing.others.counted.oid).copied().unwrap_or(0)
+            };
+            let lost = standing.rows.saturating_sub(left);
+            let newest = standing.newest.filter(|_| left == 0);
+            let (step, table) = (job.step.id.clone(), standing.others.counted.shown);
+            (lost > 0).then_some(LossLine { step, table, rows: lost, newest })
         })
         .collect())
+}
+
+/// Rows of others in a table that a deed touches, before it.
+struct Standing {
+    others: Others,
+    rows: u64,
+    newest: Option<String>,
+    /// Columns of the table go.
+    narrower: bool,
+}
+
+/// Rows of others that a deed leaves, by table.
+async fn left_over(
+    session: &Session,
+    standing: &[Standing],
+    next: u64,
+) -> Result<BTreeMap<u32, u64>, StepError> {
+    let mut left = BTreeMap::new();
+    for Standing { others, .. } in standing {
+        let oid = others.counted.oid;
+        let Some(counted) = table(session, oid).await? else { continue };
+        let transaction = others.transaction;
+        let again = Others { counted, transaction, ended_below: None, begun_before: Some(next) };
+        left.insert(oid, again.count(session).await?.0);
+    }
+    Ok(left)
 }
 
 /// Whether the step's undo has statements that may change rows.
@@ -104,24 +170,38 @@ async fn must_be_counted(session: &Session) -> Result<(), StepError> {
     ))
 }
 
-/// Undoes in a savepoint, looks, and takes the undo back.
+/// Does it in a savepoint, looks, and takes it back.
 async fn rehearse<T>(
     session: &Session,
-    job: Job<'_>,
-    migrate: &Migrate,
+    deed: &mut impl AsyncFnMut(&Session) -> Result<(), StepError>,
     look: impl AsyncFnOnce(&Session) -> Result<T, StepError>,
 ) -> Result<T, StepError> {
     session.run("SAVEPOINT tidegate_rehearsal").await?;
-    verb::migrate::undo(session, job, migrate).await?;
+    deed(session).await?;
     let seen = look(session).await?;
     session.run("ROLLBACK TO SAVEPOINT tidegate_rehearsal; RELEASE SAVEPOINT tidegate_rehearsal").await?;
     Ok(seen)
 }
 
-/// By table: its file, and rows that this transaction has deleted or changed.
-async fn touched(session: &Session, version_table: &str) -> Result<BTreeMap<u32, (u32, i64)>, StepError> {
+/// A table as a deed finds or leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    /// The file that holds its rows.
+    file: u32,
+    /// Rows that this transaction has deleted or changed in it.
+    changed: i64,
+    /// How many columns it has.
+    columns: i64,
+}
+
+async fn touched(session: &Session, version_table: &str) -> Result<BTreeMap<u32, Shape>, StepError> {
     let rows = session.query(include_str!("touched.sql"), &[(&version_table, Type::TEXT)]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
+    let shape = |row: &tidegate_store::postgres::Row| Shape {
+        file: row.get(1),
+        changed: row.get(2),
+        columns: row.get(3),
+    };
+    Ok(rows.iter().map(|row| (row.get(0), shape(row))).collect())
 }
 
 async fn table(session: &Session, oid: u32) -> Result<Option<Counted>, StepError> {

@@ -43,14 +43,16 @@ impl Runner {
     /// # Errors
     /// [`StepError::Refused`] if there is no such way back.
     pub async fn plan_back(&self, back: Back) -> Result<BackPlan, StepError> {
-        if let Some(GoingBack { back: under_way, order, loss }) = self.state.phase.back() {
+        if let Some(GoingBack { back: under_way, order, .. }) = self.state.phase.back() {
             if *under_way != back {
                 return Err(StepError::refused(
                     "another way back is under way",
                     "Go on with that one first: give the same --to or --way again.",
                 ));
             }
-            return Ok(BackPlan { back, order: order.clone(), loss: loss.clone() });
+            let order = order.clone();
+            let loss = self.loss_still_to_come(&back, &order).await?;
+            return Ok(BackPlan { back, order, loss });
         }
         match &back {
             Back::Undo { to } => {
@@ -75,18 +77,38 @@ impl Runner {
                 })?;
                 self.must_lead_from_here(known)?;
                 let order = known.steps.iter().map(|step| step.id.clone()).collect();
-                let mut loss = Vec::new();
-                for step in &known.steps {
-                    if let Action::Restore(restore) = &step.action {
-                        let outcome = self.outcome_of(&restore.backup)?;
-                        loss.extend(
-                            Box::pin(verb::restore::loss(self.job(step), &self.home, &outcome)).await?,
-                        );
-                    }
-                }
+                let loss = self.loss_of_way(known).await?;
                 Ok(BackPlan { back, order, loss })
             }
         }
+    }
+
+    /// What the rest of a way back would lose now: it may be another than what was accepted when it began.
+    async fn loss_still_to_come(&self, back: &Back, order: &[Name]) -> Result<Vec<LossLine>, StepError> {
+        match back {
+            Back::Undo { .. } => {
+                let rest: Vec<Name> = order.iter().filter(|id| is_done(&self.state, id)).cloned().collect();
+                self.preview_loss(&rest).await
+            }
+            Back::Way { way, .. } => {
+                let program = self.program.clone();
+                let Some(known) = program.way(way) else { return Ok(Vec::new()) };
+                self.loss_of_way(known).await
+            }
+        }
+    }
+
+    /// What a written way would lose: by its restores, and by its own statements.
+    async fn loss_of_way(&self, way: &tidegate_runbook::Way) -> Result<Vec<LossLine>, StepError> {
+        let mut loss = Vec::new();
+        for step in way.steps.iter().filter(|step| !is_done(&self.state, &step.id)) {
+            if let Action::Restore(restore) = &step.action {
+                let outcome = self.outcome_of(&restore.backup)?;
+                loss.extend(Box::pin(verb::restore::loss(self.job(step), &self.home, &outcome)).await?);
+            }
+        }
+        loss.extend(self.preview_way(way).await?);
+        Ok(loss)
     }
 
     /// Goes back as planned. The caller has shown the loss and had its figures repeated.
@@ -103,7 +125,11 @@ impl Runner {
                 let resumed = Event::Resumed { by: self.by.clone(), ended_backends: 0 };
                 self.commit(vec![resumed]).await?;
             }
-            Phase::GoingBack(_) => {}
+            _ => {}
+        }
+        // Begun now, or accepted anew with other figures than before.
+        match self.state.phase.back() {
+            Some(under_way) if under_way.loss == plan.loss => {}
             _ => {
                 self.commit(vec![Event::RollbackStarted {
                     back: plan.back.clone(),
@@ -248,6 +274,36 @@ impl Runner {
         lines
     }
 
+    /// The loss of a way's own statements, each after those before it, in a transaction that is rolled back. What
+    /// comes after a restore cannot be judged before it: its gate refuses any loss.
+    async fn preview_way(&self, way: &tidegate_runbook::Way) -> Result<Vec<LossLine>, StepError> {
+        let limits = &self.program.runbook.limits;
+        self.home
+            .run(&format!("BEGIN; SET LOCAL lock_timeout = {}", limits.lock_timeout.as_millis()))
+            .await?;
+        let lines = Box::pin(self.losses_of_way(way)).await;
+        self.home.run("ROLLBACK").await?;
+        lines
+    }
+
+    async fn losses_of_way(&self, way: &tidegate_runbook::Way) -> Result<Vec<LossLine>, StepError> {
+        let mut lines = Vec::new();
+        for step in &way.steps {
+            match &step.action {
+                Action::Restore(_) => break,
+                Action::Migrate(migrate)
+                    if !migrate.outside_transaction && !is_done(&self.state, &step.id) =>
+                {
+                    let job = self.job(step);
+                    lines.extend(loss::of_way_step(&self.home, job, migrate).await?);
+                    verb::migrate::statements(&self.home, job, &migrate.body).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(lines)
+    }
+
     async fn losses_in_order(&self, order: &[Name]) -> Result<Vec<LossLine>, StepError> {
         let steps: Vec<&Step> = order.iter().filter_map(|id| self.program.step(id)).collect();
         let rehearsed = steps.iter().any(|step| loss::is_rehearsed(step));
@@ -384,7 +440,12 @@ impl Runner {
 
     /// The figures that were accepted are still the figures.
     async fn same_restore_loss(&self, step: &Step, backup: &Outcome) -> Result<(), StepError> {
-        let accepted = self.state.phase.back().map(|back| back.loss.clone()).unwrap_or_default();
+        let accepted: Vec<LossLine> = self
+            .state
+            .phase
+            .back()
+            .map(|back| back.loss.iter().filter(|line| line.step == step.id).cloned().collect())
+            .unwrap_or_default();
         let now = Box::pin(verb::restore::loss(self.job(step), &self.home, backup)).await?;
         same_figures(&accepted, &now)
     }
@@ -432,7 +493,7 @@ async fn undo_in_gate(
     Ok((done, Vec::new()))
 }
 
-fn same_figures(accepted: &[LossLine], now: &[LossLine]) -> Result<(), StepError> {
+pub(crate) fn same_figures(accepted: &[LossLine], now: &[LossLine]) -> Result<(), StepError> {
     let (was, is) = (loss::figures(accepted), loss::figures(now));
     if was == is {
         return Ok(());

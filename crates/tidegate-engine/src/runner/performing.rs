@@ -9,14 +9,16 @@ use crate::crash::{self, Site};
 use crate::digest::Digest;
 use crate::doors::Entrance;
 use crate::error::StepError;
-use crate::event::Event;
+use crate::event::{Event, LossLine};
 use crate::gate::{self, Passed};
 use crate::job::Job;
+use crate::loss;
 use crate::observer::Progress;
 use crate::outcome::{KeptColumn, KeptRows, Outcome};
 use crate::program::is_done;
 use crate::question::{Answered, Reply};
 use crate::redact::Redactor;
+use crate::runner::back::same_figures;
 use crate::runner::forward::{Flow, Gated};
 use crate::runner::requiring::Required;
 use crate::runner::{Evidence, Runner, Stop};
@@ -167,7 +169,14 @@ impl Runner {
                 }
                 events
             };
-            let deed = async |session: &Session| deed(session, job).await;
+            let accepted = self.loss_accepted_on_a_way(step);
+            let deed = async |session: &Session| {
+                if let (Some(accepted), Action::Migrate(migrate)) = (&accepted, &step.action) {
+                    let lines = Box::pin(loss::of_way_step(session, job, migrate)).await?;
+                    same_figures(accepted, &lines)?;
+                }
+                deed(session, job).await
+            };
             let work = gate::pass(&self.home, job, self.head, &gate, deed, events);
             match self.guarded(step, Some(self.home.cancel_handle()), work).await {
                 Ok(passed) => passed,
@@ -182,6 +191,13 @@ impl Runner {
         }
         crash::point(Site::Outcome, step.id.as_str());
         Ok(flow)
+    }
+
+    /// What may be lost by a step of a way, as it was accepted; `None` for steps of stages.
+    fn loss_accepted_on_a_way(&self, step: &Step) -> Option<Vec<LossLine>> {
+        self.program.way_of(&step.id)?;
+        let back = self.state.phase.back()?;
+        Some(back.loss.iter().filter(|line| line.step == step.id).cloned().collect())
     }
 
     /// Takes over a gate's end; one in doubt is resolved, never guessed.

@@ -68,6 +68,11 @@ fn going_back(order: &[&str]) -> Event {
     Event::RollbackStarted { back: Back::Undo { to: None }, order, loss: Vec::new(), by: person() }
 }
 
+fn going_elsewhere() -> Event {
+    let back = Back::Way { way: name("w"), to: None };
+    Event::RollbackStarted { back, order: Vec::new(), loss: Vec::new(), by: person() }
+}
+
 fn went_back(at: Option<&str>) -> Event {
     Event::RollbackEnded { at: at.map(name), forgotten: vec![name("a"), name("b")] }
 }
@@ -145,7 +150,7 @@ fn phases() -> Vec<(&'static str, RunState)> {
 
 #[test]
 fn each_phase_takes_its_events_and_refuses_the_others() {
-    let table: [(&str, Event, &[&str]); 14] = [
+    let table: [(&str, Event, &[&str]); 15] = [
         ("run_started", run_started(), &[]),
         (
             "resumed",
@@ -172,7 +177,21 @@ fn each_phase_takes_its_events_and_refuses_the_others() {
             &["open", "halted", "waiting", "going back", "halted going back", "waiting going back"],
         ),
         ("waiting", waiting(), &["open", "waiting", "going back", "waiting going back"]),
-        ("rollback_started", going_back(&["a"]), &["open", "halted", "waiting", "finished"]),
+        // The same way back may be accepted anew, with other figures; another may not begin.
+        (
+            "rollback_started",
+            going_back(&["a"]),
+            &[
+                "open",
+                "halted",
+                "waiting",
+                "going back",
+                "halted going back",
+                "waiting going back",
+                "finished",
+            ],
+        ),
+        ("rollback_started elsewhere", going_elsewhere(), &["open", "halted", "waiting", "finished"]),
         ("step_undone", undone("a"), &["going back", "halted going back", "waiting going back"]),
         ("rollback_ended", went_back(None), &["going back", "halted going back", "waiting going back"]),
         ("amended", amended(&["b"]), &["open", "halted", "waiting"]),

@@ -88,6 +88,11 @@ fn rows_of_others_are_counted_exactly_and_must_be_accepted() {
         let ending = runner.go_back(plan).await;
         assert!(halted(&ending).contains("what would be lost has changed"), "{ending:?}");
         assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM b").await, 2);
+        // The new figures can be accepted, and the way back goes on.
+        let plan = runner.plan_back(Back::Undo { to: None }).await.unwrap();
+        assert_eq!(plan.figures(), "public.a.note=1,public.a=3,public.b=2");
+        let ending = runner.go_back(plan).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
         runner.close().await;
     });
 }
@@ -227,5 +232,40 @@ fn an_undo_that_truncates_counts_every_row_of_others() {
         assert_eq!(runner.plan_back(Back::Undo { to: None }).await.unwrap().figures(), "public.kind=1");
         runner.close().await;
         assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM kind").await, 2);
+    });
+}
+
+#[test]
+fn a_written_way_counts_what_its_statements_would_take_of_others() {
+    on_stage(async {
+        let stage = Stage::new("way_loss").await;
+        let text = page(
+            "## S\n\n```sql\n-- @migrate mk\nCREATE TABLE ta (id int);\nINSERT INTO ta VALUES (1)\n-- @undo\nDROP TABLE ta\n```\n\n```sql\n-- @migrate mk2\nCREATE TABLE tb (id int)\n-- @undo\nDROP TABLE tb\n```\n\n## Rollback\n\n### By hand\n\n```toml\n# @way by_hand\nfrom = [\"s\"]\nto = \"start\"\n```\n\n```sql\n-- @migrate drop_both\nDROP TABLE tb;\nDROP TABLE ta\n```\n",
+        );
+        done(&stage.run(&text).await);
+        let way = || Back::Way { way: name("by_hand"), to: None };
+        let runner = stage.open(&text, Purpose::Back).await.unwrap();
+        assert_eq!(
+            runner.plan_back(way()).await.unwrap().figures(),
+            "",
+            "the step's own row is nobody's loss"
+        );
+        runner.close().await;
+        stage.database.execute("INSERT INTO ta VALUES (2); INSERT INTO tb VALUES (1), (2)").await;
+        let mut runner = stage.open(&text, Purpose::Back).await.unwrap();
+        let plan = runner.plan_back(way()).await.unwrap();
+        assert_eq!(plan.figures(), "public.ta=1,public.tb=2");
+        // What comes after the statement is not lost unasked.
+        stage.database.execute("INSERT INTO tb VALUES (3)").await;
+        let ending = runner.go_back(plan).await;
+        assert!(halted(&ending).contains("now it is public.ta=1,public.tb=3"), "{ending:?}");
+        assert_eq!(stage.database.value::<i64>("SELECT count(*) FROM tb").await, 3);
+        // The new figures can be accepted.
+        let plan = runner.plan_back(way()).await.unwrap();
+        assert_eq!(plan.figures(), "public.ta=1,public.tb=3");
+        let ending = runner.go_back(plan).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        runner.close().await;
+        assert!(stage.database.value::<bool>("SELECT to_regclass('tb') IS NULL").await);
     });
 }
