@@ -14,22 +14,27 @@ pub struct Inventory(BTreeMap<i64, BTreeSet<i64>>);
 /// Keys of columns in an [`Inventory`].
 const COLUMNS: i64 = -1;
 
-/// What a gate looks at before and after its statements. It tells new columns by each table's width, which costs the
-/// server much less than a list of all columns, but does not tell that a column is gone.
+/// What a gate looks at before its statements. It tells new columns by each table's width, which costs the server much
+/// less than a list of all columns, but does not tell that a column is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Without columns.
     objects: Inventory,
     /// How many columns each table ever had.
-    widths: BTreeMap<i64, i64>,
+    widths: BTreeMap<i64, i32>,
+}
+
+/// The row of `objects.sql` that is no catalog's: widths of tables.
+const WIDTHS: i64 = -2;
+
+/// What a gate's statements made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// By name.
+    pub objects: Vec<MadeObject>,
     /// The `xid8` below which every transaction had ended.
     pub ended_below: u64,
 }
-
-/// Rows of `objects.sql` that are no catalog's: widths of tables.
-const WIDTHS: i64 = -2;
-/// And the oldest running transaction.
-const ENDED_BELOW: i64 = -3;
 
 /// Lists what is there, without columns.
 ///
@@ -41,8 +46,7 @@ pub async fn outline(session: &Session) -> Result<Outline, Failure> {
     for row in rows {
         let keys = row.get::<_, Option<Vec<i64>>>(1).unwrap_or_default();
         match row.get(0) {
-            WIDTHS => outline.widths = keys.iter().map(|key| (key >> 16, key & 0xffff)).collect(),
-            ENDED_BELOW => outline.ended_below = keys.first().copied().map_or(0, crate::journal::unsigned),
+            WIDTHS => outline.widths = keys.iter().map(|key| (key >> 16, low_bits(*key))).collect(),
             class => drop(outline.objects.0.insert(class, keys.into_iter().collect())),
         }
     }
@@ -62,16 +66,21 @@ pub async fn inventory(session: &Session) -> Result<Inventory, Failure> {
 }
 
 impl Outline {
-    /// What `after` has and this has not, as (catalog, row, column) keys; columns of new tables are left out.
-    fn added(&self, after: &Self) -> Vec<(i64, i64, i32)> {
-        let mut added = self.objects.added(&after.objects);
-        for (table, width) in &after.widths {
-            let before = self.widths.get(table).unwrap_or(width);
-            let columns = (before + 1..=*width).filter_map(|column| i32::try_from(column).ok());
-            added.extend(columns.map(|column| (COLUMNS, *table, column)));
-        }
-        added
+    fn has(&self, class: i64, object: u32) -> bool {
+        self.objects.0.get(&class).is_some_and(|keys| keys.contains(&(i64::from(object) << 16)))
     }
+
+    /// Columns of a table that this outline knows, and that it did not have then.
+    fn new_columns(&self, table: u32, width: i32) -> impl Iterator<Item = (i64, i64, i32)> + use<> {
+        let table = i64::from(table);
+        let before = self.widths.get(&table).copied().unwrap_or(width);
+        (before + 1..=width).map(move |column| (COLUMNS, table, column))
+    }
+}
+
+/// The column in a key.
+fn low_bits(key: i64) -> i32 {
+    i32::try_from(key & 0xffff).unwrap_or(0)
 }
 
 impl Inventory {
@@ -81,8 +90,7 @@ impl Inventory {
         let nothing = BTreeSet::new();
         for (class, keys) in &after.0 {
             for key in keys.difference(self.0.get(class).unwrap_or(&nothing)) {
-                let (object, sub) = (key >> 16, key & 0xffff);
-                added.push((*class, object, i32::try_from(sub).unwrap_or(0)));
+                added.push((*class, key >> 16, low_bits(*key)));
             }
         }
         let relations: BTreeSet<i64> = added
@@ -108,17 +116,29 @@ pub async fn made_since(session: &Session, before: &Inventory) -> Result<Vec<Mad
     identify(session, &added).await
 }
 
-/// What was made between two looks of one gate, by name.
+/// What this transaction has made since `before`, by name.
 ///
 /// # Errors
 /// [`Failure`] if the server refused or did not answer.
-pub async fn made_between(
-    session: &Session,
-    before: &Outline,
-    after: &Outline,
-) -> Result<Vec<MadeObject>, Failure> {
-    let added = before.added(after);
-    if added.is_empty() { Ok(Vec::new()) } else { identify(session, &added).await }
+pub async fn made_here(session: &Session, before: &Outline) -> Result<Made, Failure> {
+    let rows = session.query_prepared(include_str!("catalog/written.sql"), &[]).await?;
+    let mut made = Made::default();
+    let mut columns = Vec::new();
+    for row in rows {
+        made.ended_below = crate::journal::unsigned(row.get("ended_below"));
+        let (Some(class), Some(oid)) = (row.get::<_, Option<i64>>("class"), row.get("oid")) else { continue };
+        if before.has(class, oid) {
+            let width: Option<i32> = row.get("width");
+            columns.extend(width.into_iter().flat_map(|width| before.new_columns(oid, width)));
+        } else if let Some(identity) = row.get("identity") {
+            let (catalog, kind) = (row.get("catalog"), row.get("kind"));
+            made.objects.push(MadeObject { catalog, oid, sub: 0, kind, identity });
+        }
+    }
+    if !columns.is_empty() {
+        made.objects.extend(identify(session, &columns).await?);
+    }
+    Ok(made)
 }
 
 /// What `before` had and is gone now, by key; names are gone with the objects.
@@ -265,16 +285,17 @@ mod tests {
         ]));
         assert_eq!(before.added(&after), [(COLUMNS, 7, 2), (1259, 8, 0)]);
     }
+
     #[test]
     fn a_table_that_grew_wider_has_new_columns_and_a_new_one_has_none_of_its_own() {
-        let outline = |tables: &[i64], widths: &[(i64, i64)]| Outline {
-            objects: Inventory(BTreeMap::from([(1259, tables.iter().map(|table| table << 16).collect())])),
-            widths: widths.iter().copied().collect(),
-            ended_below: 0,
+        let before = Outline {
+            objects: Inventory(BTreeMap::from([(1259, BTreeSet::from([7 << 16]))])),
+            widths: BTreeMap::from([(7, 2)]),
         };
-        let before = outline(&[7, 9], &[(7, 2), (9, 4)]);
-        let after = outline(&[7, 8], &[(7, 4), (8, 3)]);
-        assert_eq!(before.added(&after), [(1259, 8, 0), (COLUMNS, 7, 3), (COLUMNS, 7, 4)]);
-        assert_eq!(after.added(&after), []);
+        assert!(before.has(1259, 7) && !before.has(1259, 8) && !before.has(1255, 7));
+        let columns: Vec<_> = before.new_columns(7, 4).collect();
+        assert_eq!(columns, [(COLUMNS, 7, 3), (COLUMNS, 7, 4)]);
+        assert_eq!(before.new_columns(7, 2).count(), 0);
+        assert_eq!(before.new_columns(8, 3).count(), 0);
     }
 }

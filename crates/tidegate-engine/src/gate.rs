@@ -86,10 +86,10 @@ pub(crate) async fn pass(
         }
         must_be_conserved(session, job, &gate.conserves, &conserved).await?;
         must_be_untouched(session, &protected).await?;
-        let after = catalog::outline(session).await?;
-        outcome.made = catalog::made_between(session, &before, &after).await?;
+        let made = catalog::made_here(session, &before).await?;
+        outcome.made = made.objects;
         outcome.transaction = Some(transaction);
-        outcome.ended_below = Some(after.ended_below);
+        outcome.ended_below = Some(made.ended_below);
         outcome.held = held;
         outcome.notices = notices(session);
         outcome.took_ms = milliseconds_since(begun);

@@ -1,5 +1,7 @@
 //! The version table: which migrations were applied to this database, by whom they were.
 
+use std::cell::Cell;
+
 use tidegate_runbook::Versions;
 use tidegate_store::postgres::{Failure, Session, parse_qualified_name, quote_identifier};
 use tokio_postgres::types::Type;
@@ -8,10 +10,15 @@ use uuid::Uuid;
 /// The engine's own table.
 const OWN_TABLE: &str = "public.tidegate_version";
 
+/// The SQLSTATE of a table that is not there.
+const NO_SUCH_TABLE: &str = "42P01";
+
 /// The version table of a runbook.
 #[derive(Clone, Debug)]
 pub struct VersionTable {
     versions: Versions,
+    /// Whether the table was seen: then it is not looked for before every step.
+    seen: Cell<bool>,
 }
 
 /// A member of the version table.
@@ -27,7 +34,7 @@ impl VersionTable {
     /// The table that `versions` declares.
     #[must_use]
     pub fn new(versions: &Versions) -> Self {
-        Self { versions: versions.clone() }
+        Self { versions: versions.clone(), seen: Cell::new(false) }
     }
 
     /// The table's name as a person reads it.
@@ -58,7 +65,7 @@ impl VersionTable {
     /// # Errors
     /// [`Failure`] if the server refused or did not answer.
     pub async fn ensure(&self, session: &Session) -> Result<(), Failure> {
-        if self.versions.adopted.is_none() && !self.exists(session).await? {
+        if self.versions.adopted.is_none() && !self.is_seen(session).await? {
             session.run(include_str!("versions/table.sql")).await?;
         }
         Ok(())
@@ -69,14 +76,32 @@ impl VersionTable {
     /// # Errors
     /// [`Failure`] if the server refused or did not answer.
     pub async fn applied(&self, session: &Session) -> Result<Vec<AppliedVersion>, Failure> {
-        if !self.exists(session).await? {
+        if !self.is_seen(session).await? {
             return Ok(Vec::new());
         }
         let (table, id, checksum) = self.quoted();
         let checksum = checksum.map_or_else(|| "NULL".to_owned(), |column| format!("{column}::text"));
-        let rows =
-            session.query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[]).await?;
-        Ok(rows.iter().map(|row| AppliedVersion { id: row.get(0), checksum: row.get(1) }).collect())
+        let found =
+            session.query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[]).await;
+        match found {
+            Ok(rows) => {
+                Ok(rows.iter().map(|row| AppliedVersion { id: row.get(0), checksum: row.get(1) }).collect())
+            }
+            // Seen once and gone since, as by a restore.
+            Err(failure) if failure.sqlstate() == Some(NO_SUCH_TABLE) => {
+                self.seen.set(false);
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether the table is there or was.
+    async fn is_seen(&self, session: &Session) -> Result<bool, Failure> {
+        if !self.seen.get() && self.exists(session).await? {
+            self.seen.set(true);
+        }
+        Ok(self.seen.get())
     }
 
     /// Adds a member.

@@ -1,5 +1,7 @@
--- What this transaction has written into the catalog, new or changed, by name: as objects.sql, with each table's width.
--- A row's age is 0 for this transaction and less for its savepoints. Frozen rows that look younger are told by the caller.
+-- What this transaction has written into the catalog, new or changed, by name: the same objects as objects.sql lists, and
+-- how many columns each table ever had. At least one row: beside them stands the transaction below which all had ended.
+-- The age of a row is 0 if this transaction wrote it and less if one of its savepoints did. Others whose age is not above
+-- 0 (written by a transaction that began later, or so old that it looks new) are told by the look before.
 WITH outside AS (
     SELECT oid FROM pg_catalog.pg_namespace
     WHERE nspname ~ '^pg_' OR nspname IN ('information_schema', 'tidegate')
@@ -34,7 +36,9 @@ WITH outside AS (
     SELECT 'pg_event_trigger'::regclass, e.oid, NULL FROM pg_catalog.pg_event_trigger e
     WHERE pg_catalog.age(e.xmin) <= 0 AND e.oid >= 16384
 )
-SELECT w.class::oid::int8 AS class, w.class::text AS catalog, w.oid, w.width::int4, i.type AS kind, i.identity,
-       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8 AS ended_below
-FROM written AS w LEFT JOIN LATERAL pg_catalog.pg_identify_object(w.class, w.oid, 0) AS i ON true
+SELECT w.class::oid::int8 AS class, w.class::text AS catalog, w.oid, w.width::int4 AS width, i.type AS kind, i.identity,
+       s.ended_below
+FROM (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8 AS ended_below) AS s
+LEFT JOIN written AS w ON true
+LEFT JOIN LATERAL pg_catalog.pg_identify_object(w.class, w.oid, 0) AS i ON true
 ORDER BY 2, 6
