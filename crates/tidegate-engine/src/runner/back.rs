@@ -43,7 +43,7 @@ impl Runner {
     /// # Errors
     /// [`StepError::Refused`] if there is no such way back.
     pub async fn plan_back(&self, back: Back) -> Result<BackPlan, StepError> {
-        if let Some(GoingBack { back: under_way, order, .. }) = self.state.phase.back() {
+        if let Some(GoingBack { back: under_way, order, loss: accepted }) = self.state.phase.back() {
             if *under_way != back {
                 return Err(StepError::refused(
                     "another way back is under way",
@@ -51,7 +51,12 @@ impl Runner {
                 ));
             }
             let order = order.clone();
-            let loss = self.loss_still_to_come(&back, &order).await?;
+            let to_come = self.loss_still_to_come(&back, &order).await?;
+            // What was accepted and is no more than that stays accepted; anything else is accepted anew.
+            let known = |line: &LossLine| {
+                accepted.iter().any(|known| known.table == line.table && known.rows == line.rows)
+            };
+            let loss = if to_come.iter().all(known) { accepted.clone() } else { to_come };
             return Ok(BackPlan { back, order, loss });
         }
         match &back {

@@ -80,6 +80,7 @@ impl Runner {
             conserves: program.expand(&step.conserves),
             protect: program.protect(&step.id),
             versioned,
+            known: self.known.clone(),
         }
     }
 
