@@ -63,8 +63,8 @@ pub(crate) async fn pass(
 ) -> TxOutcome<Passed, StepError> {
     let begun = jiff::Timestamp::now();
     let step = job.step.id.as_str();
-    // Forgotten unless this gate commits. The transaction may be tried again: what one attempt leaves is not for the next.
-    let (mut known, mut left) = (gate.known.take(), None);
+    // Forgotten unless this gate commits.
+    let mut known = gate.known.take();
     let outcome = run_tx(session, step, &job.tx_options(), async |session: &Session| {
         let transaction = lease::fence(session, job.epoch).await?.ok_or(StepError::Fenced)?;
         crash::point(Site::GateFenced, step);
@@ -94,7 +94,7 @@ pub(crate) async fn pass(
         must_be_conserved(session, job, &gate.conserves, &conserved).await?;
         must_be_untouched(session, &protected).await?;
         let made = catalog::made_here(session, &before).await?;
-        left = Known::after(before, &made, transaction);
+        known = Known::after(before, &made, transaction);
         outcome.made = made.objects;
         outcome.transaction = Some(transaction);
         outcome.ended_below = Some(made.ended_below);
@@ -110,7 +110,7 @@ pub(crate) async fn pass(
     })
     .await;
     if matches!(outcome, TxOutcome::Committed(_)) {
-        gate.known.replace(left);
+        gate.known.replace(known);
         crash::point(Site::GateCommitted, step);
     }
     outcome

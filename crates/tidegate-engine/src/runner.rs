@@ -266,7 +266,6 @@ impl Runner {
     pub(crate) async fn recover(&mut self, why: &str) -> Result<(), Stop> {
         self.heartbeat = None;
         self.watches.clear();
-        self.known.take();
         self.progress(Progress::Reconnecting { why: why.to_owned() });
         let lasts = self.program.runbook.limits.lease;
         let mut last = why.to_owned();

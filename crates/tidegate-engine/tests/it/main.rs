@@ -5,8 +5,6 @@ mod adopting;
 #[cfg(test)]
 mod backup_restore;
 #[cfg(test)]
-mod catalog;
-#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deciding;
