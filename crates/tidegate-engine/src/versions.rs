@@ -4,7 +4,6 @@ use std::cell::Cell;
 
 use tidegate_runbook::Versions;
 use tidegate_store::postgres::{Failure, Session, parse_qualified_name, quote_identifier};
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -85,40 +84,16 @@ impl VersionTable {
         let checksum = checksum.map_or_else(|| "NULL".to_owned(), |column| format!("{column}::text"));
         let found =
             session.query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[]).await;
-        let member = |row: &Row| AppliedVersion { id: row.get(0), checksum: row.get(1) };
-        Ok(self.unless_gone(found)?.iter().map(member).collect())
-    }
-
-    /// Whether one member is there.
-    ///
-    /// # Errors
-    /// [`Failure`] if the server refused or did not answer.
-    pub async fn has(&self, session: &Session, id: &str) -> Result<bool, Failure> {
-        if !self.is_seen(session).await? {
-            return Ok(false);
-        }
-        let (table, column, _) = self.quoted();
-        let found = match &self.versions.adopted {
-            None => {
-                let sql = "SELECT 1 FROM public.tidegate_version WHERE version = $1";
-                session.query_prepared(sql, &[(&id, Type::TEXT)]).await
-            }
-            Some(_) => {
-                let sql = format!("SELECT 1 FROM {table} WHERE {column}::text = $1 LIMIT 1");
-                session.query(&sql, &[(&id, Type::TEXT)]).await
-            }
-        };
-        Ok(!self.unless_gone(found)?.is_empty())
-    }
-
-    /// Takes a table that was seen once and is gone since, as by a restore, for an empty one.
-    fn unless_gone(&self, found: Result<Vec<Row>, Failure>) -> Result<Vec<Row>, Failure> {
         match found {
+            Ok(rows) => {
+                Ok(rows.iter().map(|row| AppliedVersion { id: row.get(0), checksum: row.get(1) }).collect())
+            }
+            // Seen once and gone since, as by a restore.
             Err(failure) if failure.sqlstate() == Some(NO_SUCH_TABLE) => {
                 self.seen.set(false);
                 Ok(Vec::new())
             }
-            found => found,
+            Err(failure) => Err(failure),
         }
     }
 
