@@ -1,14 +1,12 @@
 //! The gate transaction: fence, locks, checks, statements, checks, outcome, in one commit.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use tidegate_runbook::{Action, Doomed, Question, Step};
 use tidegate_store::postgres::{Failure, Session, TxOutcome, quote_identifier, run_tx};
 use tokio_postgres::types::Type;
 
-use crate::catalog::{self, Known};
+use crate::catalog;
 use crate::crash::{self, Site};
 use crate::error::StepError;
 use crate::event::Event;
@@ -41,8 +39,6 @@ pub(crate) struct Gate<'a> {
     pub(crate) protect: Vec<String>,
     /// Whether the version table is made first, if it is the engine's own and missing.
     pub(crate) versioned: bool,
-    /// What the gate before left known of the catalog, and where this one leaves it.
-    pub(crate) known: Rc<RefCell<Option<Known>>>,
 }
 
 /// A gate that was passed: what to tell, and the journal's new head.
@@ -63,8 +59,6 @@ pub(crate) async fn pass(
 ) -> TxOutcome<Passed, StepError> {
     let begun = jiff::Timestamp::now();
     let step = job.step.id.as_str();
-    // Forgotten unless this gate commits.
-    let mut known = gate.known.take();
     let outcome = run_tx(session, step, &job.tx_options(), async |session: &Session| {
         let transaction = lease::fence(session, job.epoch).await?.ok_or(StepError::Fenced)?;
         crash::point(Site::GateFenced, step);
@@ -78,13 +72,12 @@ pub(crate) async fn pass(
             must_hold(session, job.for_step(check)).await?;
             held.push(check.id.clone());
         }
-        if gate.versioned && job.versions.ensure(session).await? {
-            // The version table is nothing that the step made.
-            known = None;
+        if gate.versioned {
+            job.versions.ensure(session).await?;
         }
         let conserved = conserved(session, job, &gate.conserves).await?;
         let protected = catalog::protected(session, &gate.protect).await?;
-        let before = catalog::outline_from(session, known.take(), transaction).await?;
+        let before = catalog::outline(session).await?;
         let mut outcome = deed(session).await?;
         crash::point(Site::GateStatements, step);
         for check in &gate.ensures {
@@ -94,7 +87,6 @@ pub(crate) async fn pass(
         must_be_conserved(session, job, &gate.conserves, &conserved).await?;
         must_be_untouched(session, &protected).await?;
         let made = catalog::made_here(session, &before).await?;
-        known = Known::after(before, &made, transaction);
         outcome.made = made.objects;
         outcome.transaction = Some(transaction);
         outcome.ended_below = Some(made.ended_below);
@@ -110,7 +102,6 @@ pub(crate) async fn pass(
     })
     .await;
     if matches!(outcome, TxOutcome::Committed(_)) {
-        gate.known.replace(known);
         crash::point(Site::GateCommitted, step);
     }
     outcome

@@ -78,8 +78,6 @@ pub struct Runner {
     accepted_drift: std::collections::BTreeSet<String>,
     /// Steps whose start this very runner has journaled.
     intents: std::collections::BTreeSet<tidegate_runbook::Name>,
-    /// What the last gate left known of the catalog.
-    known: Rc<RefCell<Option<crate::catalog::Known>>>,
 }
 
 /// Why the runner itself cannot go on. The run stays where its journal says.

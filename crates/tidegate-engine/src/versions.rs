@@ -60,16 +60,15 @@ impl VersionTable {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
-    /// Makes the engine's own table if it is not there, and says whether it did; an adopted one is never made.
+    /// Makes the engine's own table if it is not there; an adopted one is never made.
     ///
     /// # Errors
     /// [`Failure`] if the server refused or did not answer.
-    pub async fn ensure(&self, session: &Session) -> Result<bool, Failure> {
-        if self.versions.adopted.is_some() || self.is_seen(session).await? {
-            return Ok(false);
+    pub async fn ensure(&self, session: &Session) -> Result<(), Failure> {
+        if self.versions.adopted.is_none() && !self.is_seen(session).await? {
+            session.run(include_str!("versions/table.sql")).await?;
         }
-        session.run(include_str!("versions/table.sql")).await?;
-        Ok(true)
+        Ok(())
     }
 
     /// All members, in order.

@@ -125,7 +125,6 @@ impl Runner {
             memory: options.memory.clone(),
             accepted_drift: accepted_drift(&history),
             intents: std::collections::BTreeSet::new(),
-            known: Rc::default(),
         };
         crate::kept::restore(&mut runner.values, &runner.state, &runner.home).await?;
         let asked = request::after(&runner.home, 0).await?;

@@ -80,7 +80,6 @@ impl Runner {
             conserves: program.expand(&step.conserves),
             protect: program.protect(&step.id),
             versioned,
-            known: self.known.clone(),
         }
     }
 
