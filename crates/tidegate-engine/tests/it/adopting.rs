@@ -49,7 +49,7 @@ async fn halted_by(hint: &str, by_hand: &str) -> Stage {
     stage.database.execute(by_hand).await;
     let ending = stage.run(&text()).await;
     assert!(halted(&ending).contains("42P07"), "{ending:?}");
-    let Ending::Halted { next, .. } = &ending else { unreachable!() };
+    let Ending::Halted { next, .. } = &ending else { panic!("it must halt: {ending:?}") };
     assert!(next.iter().any(|line| line.contains("tidegate adopt lots")), "{next:?}");
     stage
 }
