@@ -39,18 +39,34 @@ impl Cluster {
         }
     }
 
+    /// An empty database whose texts are ordered by a language's rules (ICU, `en-US`) and not by their bytes.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn database_in_english(&self, hint: &str) -> Database {
+        let how = "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'";
+        match self.create_database(hint, how).await {
+            Ok(database) => database,
+            Err(error) => give_up("make a database", &error),
+        }
+    }
+
     /// A database with a unique name, copied from a template.
     ///
     /// # Errors
     /// When the server refuses it.
     pub async fn try_database(&self, hint: &str, template: &str) -> Result<Database, Error> {
+        self.create_database(hint, &format!("TEMPLATE {}", quoted(template))).await
+    }
+
+    async fn create_database(&self, hint: &str, how: &str) -> Result<Database, Error> {
         let mut start: String = hint
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
             .collect();
         start.truncate(HINT_BYTES);
         let name = format!("{start}_{}_{}", std::process::id(), scratch::next_number());
-        self.execute(&format!("CREATE DATABASE {} TEMPLATE {}", quoted(&name), quoted(template))).await?;
+        self.execute(&format!("CREATE DATABASE {} {how}", quoted(&name))).await?;
         Ok(Database { name, port: self.port() })
     }
 

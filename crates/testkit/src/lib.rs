@@ -7,8 +7,11 @@
 //! | a second, older server to fail over to | [`Cluster::standby`] |
 //! | a pooler in transaction mode | [`Pgbouncer::start`] |
 //! | a connection that is lost at a named statement | [`Proxy`] with a [`Fault`] |
+//! | an object store that refuses, cuts, loses and holds answers | `S3Endpoint`, with the feature `s3` |
 //! | a program that is stopped, resumed or killed | [`Program`] |
+//! | a port that stays free between a stop and a start | [`Port`] |
 //! | to wait for something that becomes true | [`eventually`] |
+//! | load whose answers are judged afterwards | [`history::History`] |
 //!
 //! Starting a cluster is a copy of a prepared data directory and takes about 0.2 s, so each test process starts
 //! its own; nothing is shared between processes except that prepared directory. Everything that was started ends
@@ -21,6 +24,7 @@ mod error;
 mod eventually;
 mod fault;
 mod frame;
+pub mod history;
 mod image;
 mod lifecycle;
 mod pgbouncer;
@@ -28,6 +32,8 @@ mod port;
 pub mod prerequisites;
 mod program;
 mod proxy;
+#[cfg(feature = "s3")]
+mod s3;
 mod scratch;
 mod standby;
 pub mod warden;
@@ -38,5 +44,8 @@ pub use error::Error;
 pub use eventually::eventually;
 pub use fault::Fault;
 pub use pgbouncer::{Pgbouncer, PgbouncerOptions, PoolMode};
+pub use port::Port;
 pub use program::{Outcome, Program, Running};
 pub use proxy::Proxy;
+#[cfg(feature = "s3")]
+pub use s3::{S3Code, S3Endpoint, S3Fault, S3Operation, S3Request};

@@ -12,7 +12,7 @@ const LAST: u16 = 31_999;
 
 /// A TCP port on 127.0.0.1 that is reserved as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     // The lock on this file is the reservation; the kernel releases it when we die.
     _reservation: File,
@@ -20,7 +20,10 @@ pub(crate) struct Port {
 
 impl Port {
     /// Reserves a port that nobody listens on.
-    pub(crate) fn reserve() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::NoPort`] when all are taken.
+    pub fn reserve() -> Result<Self, Error> {
         let directory = scratch::shared()?.join("ports");
         std::fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         let range = u32::from(LAST - FIRST) + 1;
@@ -41,7 +44,8 @@ impl Port {
     }
 
     /// The port's number.
-    pub(crate) fn number(&self) -> u16 {
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 }

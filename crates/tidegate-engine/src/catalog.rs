@@ -22,10 +22,22 @@ pub struct Outline {
     objects: Inventory,
     /// How many columns each table ever had.
     widths: BTreeMap<i64, i32>,
+    /// The `xid8` below which every transaction had ended.
+    ended_below: u64,
 }
 
-/// The row of `objects.sql` that is no catalog's: widths of tables.
+/// What a gate that committed knows of the catalog: for the next gate, if nobody wrote anything between the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    outline: Outline,
+    /// The gate's transaction.
+    transaction: u64,
+}
+
+/// Rows of `objects.sql` that are no catalog's: widths of tables.
 const WIDTHS: i64 = -2;
+/// And the oldest running transaction.
+const ENDED_BELOW: i64 = -3;
 
 /// What a gate's statements made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +46,8 @@ pub struct Made {
     pub objects: Vec<MadeObject>,
     /// The `xid8` below which every transaction had ended.
     pub ended_below: u64,
+    /// What was made or changed: catalog, row, and of a table how many columns it ever had.
+    written: Vec<(i64, u32, Option<i32>)>,
 }
 
 /// Lists what is there, without columns.
@@ -47,10 +61,51 @@ pub async fn outline(session: &Session) -> Result<Outline, Failure> {
         let keys = row.get::<_, Option<Vec<i64>>>(1).unwrap_or_default();
         match row.get(0) {
             WIDTHS => outline.widths = keys.iter().map(|key| (key >> 16, low_bits(*key))).collect(),
+            ENDED_BELOW => outline.ended_below = keys.first().copied().map_or(0, crate::journal::unsigned),
             class => drop(outline.objects.0.insert(class, keys.into_iter().collect())),
         }
     }
     Ok(outline)
+}
+
+/// What `known` says, if it still holds for this transaction; else what is there.
+///
+/// Whoever changes the catalog has a transaction id. If this transaction's comes right after that of the gate before,
+/// nobody else got one since; and [`Known::after`] saw to it that nobody older was left.
+///
+/// # Errors
+/// [`Failure`] if the server refused or did not answer.
+pub async fn outline_from(
+    session: &Session,
+    known: Option<Known>,
+    transaction: u64,
+) -> Result<Outline, Failure> {
+    match known {
+        Some(known) if known.transaction.checked_add(1) == Some(transaction) => {
+            Ok(Outline { ended_below: transaction, ..known.outline })
+        }
+        _ => outline(session).await,
+    }
+}
+
+impl Known {
+    /// What is known once `transaction` has committed; `None` if, at the look before its statements, somebody older was
+    /// still at work, whose objects the look could not see.
+    #[must_use]
+    pub fn after(before: Outline, made: &Made, transaction: u64) -> Option<Self> {
+        if before.ended_below != transaction {
+            return None;
+        }
+        let mut outline = before;
+        for (class, object, width) in &made.written {
+            let object = i64::from(*object);
+            outline.objects.0.entry(*class).or_default().insert(object << 16);
+            if let Some(width) = width {
+                outline.widths.insert(object, *width);
+            }
+        }
+        Some(Self { outline, transaction })
+    }
 }
 
 /// Lists what is there.
@@ -127,8 +182,9 @@ pub async fn made_here(session: &Session, before: &Outline) -> Result<Made, Fail
     for row in rows {
         made.ended_below = crate::journal::unsigned(row.get("ended_below"));
         let (Some(class), Some(oid)) = (row.get::<_, Option<i64>>("class"), row.get("oid")) else { continue };
+        let width: Option<i32> = row.get("width");
+        made.written.push((class, oid, width));
         if before.has(class, oid) {
-            let width: Option<i32> = row.get("width");
             columns.extend(width.into_iter().flat_map(|width| before.new_columns(oid, width)));
         } else if let Some(identity) = row.get("identity") {
             let (catalog, kind) = (row.get("catalog"), row.get("kind"));
@@ -291,11 +347,21 @@ mod tests {
         let before = Outline {
             objects: Inventory(BTreeMap::from([(1259, BTreeSet::from([7 << 16]))])),
             widths: BTreeMap::from([(7, 2)]),
+            ended_below: 50,
         };
         assert!(before.has(1259, 7) && !before.has(1259, 8) && !before.has(1255, 7));
         let columns: Vec<_> = before.new_columns(7, 4).collect();
         assert_eq!(columns, [(COLUMNS, 7, 3), (COLUMNS, 7, 4)]);
         assert_eq!(before.new_columns(7, 2).count(), 0);
         assert_eq!(before.new_columns(8, 3).count(), 0);
+    }
+    #[test]
+    fn what_a_gate_knows_holds_for_the_very_next_transaction_and_only_if_nobody_older_was_left() {
+        let before = Outline { ended_below: 50, ..Outline::default() };
+        let made = Made { written: vec![(1259, 7, Some(2))], ..Made::default() };
+        assert_eq!(Known::after(before.clone(), &made, 51), None, "50 was still at work");
+        let known = Known::after(before, &made, 50).unwrap();
+        assert!(known.outline.has(1259, 7));
+        assert_eq!(known.outline.new_columns(7, 3).count(), 1);
     }
 }

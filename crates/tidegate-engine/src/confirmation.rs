@@ -69,7 +69,7 @@ pub async fn shown(
             values.take_over(resolved);
         }
     }
-    kept::restore(&mut values, state, home).await?;
+    kept::restore(&mut values, &program.runbook, state, home).await?;
     ask(program, &values, history.head, step).map_err(|missing| OpenError::Refused {
         message: format!("{step} cannot be shown yet: {missing}"),
         next: "Run the steps before it first: tidegate run --apply --actor NAME".to_owned(),

@@ -36,6 +36,12 @@ pub enum Site {
     SessionsEnded,
     /// A command's process or request ended; its outcome not yet journaled.
     CommandDone,
+    /// A chunk is written and noted; COMMIT not yet sent.
+    ChunkWritten,
+    /// A chunk was committed; the process does not know yet.
+    ChunkCommitted,
+    /// A flag set was moved; nobody was waited for yet.
+    FlagsMoved,
     /// The way back was journaled; nothing undone yet.
     RollbackStarted,
     /// A restore has removed what was there; nothing replayed yet.
@@ -50,7 +56,7 @@ pub enum Site {
 
 impl Site {
     /// Every site, so that a test can prove that each was reached.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::LeaseTaken,
         Self::RunStarted,
         Self::Intent,
@@ -66,6 +72,9 @@ impl Site {
         Self::RehearsalCompared,
         Self::SessionsEnded,
         Self::CommandDone,
+        Self::ChunkWritten,
+        Self::ChunkCommitted,
+        Self::FlagsMoved,
         Self::RollbackStarted,
         Self::RestoreRemoved,
         Self::RestoreReplayed,
@@ -92,6 +101,9 @@ impl Site {
             Self::RehearsalCompared => "rehearsal_compared",
             Self::SessionsEnded => "sessions_ended",
             Self::CommandDone => "command_done",
+            Self::ChunkWritten => "chunk_written",
+            Self::ChunkCommitted => "chunk_committed",
+            Self::FlagsMoved => "flags_moved",
             Self::RollbackStarted => "rollback_started",
             Self::RestoreRemoved => "restore_removed",
             Self::RestoreReplayed => "restore_replayed",

@@ -18,8 +18,12 @@
 //! | `seal-outlived-its-run` | writes are refused though the run is over |
 //! | `seal-table-gone`, `seal-trigger-orphan` | half of a seal is left |
 //! | `retired-table` | a retired table keeps its rows (note) |
+//! | `flags-moved-by-others`, `flags-row-unknown` | a flag set is not where the run left it, or at a row that the page has not |
+//! | `flags-contradicted`, `flags-not-drained` | an instance keeps further moves waiting |
+//! | `rows-refused` | a copy's target refused rows, and nobody has put them right |
 //! | `rehearsal-database` | a database made for a rehearsal is left |
 
+mod copying;
 mod journal;
 mod lease;
 mod leftovers;
@@ -131,7 +135,9 @@ async fn examine(patient: &Patient<'_>, sound: bool, found: &mut Vec<Diagnosis>)
     if patient.installed {
         lease::examine(patient, found).await?;
         seals::examine(patient, found).await?;
+        copying::examine_refused(patient, found).await?;
     }
+    copying::examine_flags(patient, found).await?;
     if sound {
         versions::examine(patient, found).await?;
         objects::examine_migrations(patient, found).await?;

@@ -1,6 +1,6 @@
 //! A record's, check's or watch's question asked on a connection of its own.
 
-use tidegate_runbook::{Action, Expectation, KeptValue, Over, Question, SqlBody, StoreKind};
+use tidegate_runbook::{Action, Compare, Expectation, KeptValue, Over, Question, SqlBody, StoreKind};
 use tidegate_store::http::Client;
 use tidegate_store::pgbouncer;
 use tidegate_store::postgres::Session;
@@ -11,6 +11,7 @@ use crate::question::http::HttpQuestion;
 use crate::question::sql::{SqlQuestion, ask_alone};
 use crate::question::{Answered, Reply, http, script};
 use crate::values::Relation;
+use crate::verb::compare;
 use crate::verdict::Verdict;
 
 /// Asks what the job's step asks.
@@ -29,9 +30,12 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
         Action::Watch(watch) => {
             Box::pin(ask_watch(job, &watch.question, &watch.expect, watch.over.as_ref())).await
         }
+        Action::Compare(compare) => Box::pin(ask_compare(job, compare)).await,
         Action::Backup(_)
         | Action::Restore(_)
         | Action::Migrate(_)
+        | Action::Backfill(_)
+        | Action::Flags(_)
         | Action::Seal(_)
         | Action::Retire(_)
         | Action::Evict(_)
@@ -62,17 +66,23 @@ async fn ask_record(job: Job<'_>, body: &SqlBody, rows: bool) -> Answered {
     ask_sql(job, &question).await
 }
 
+async fn ask_compare(job: Job<'_>, compare: &Compare) -> Answered {
+    match job.doors.connect(job.store(), &Entrance::Direct, &job.application()).await {
+        Ok(session) => {
+            let answered = compare::ask_alone(&session, job, compare).await;
+            session.close().await;
+            answered
+        }
+        Err(error) => Answered::unreached(&error),
+    }
+}
+
 /// Asks on a session of its own and closes it: no lock, setting or temporary table outlives the question.
 async fn ask_sql(job: Job<'_>, question: &SqlQuestion<'_>) -> Answered {
     let session: Session =
         match job.doors.connect(job.store(), &Entrance::of(job.step), &job.application()).await {
             Ok(session) => session,
-            Err(error) => {
-                let why = error
-                    .failure()
-                    .map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
-                return Answered::unknown(why);
-            }
+            Err(error) => return Answered::unreached(&error),
         };
     let answered = ask_alone(&session, question).await;
     session.close().await;

@@ -86,6 +86,32 @@ pub enum Event {
         /// What it did and kept.
         outcome: Outcome,
     },
+    /// A flag set was moved. Its step is done when every instance has seen it.
+    FlagsMoved {
+        /// The step.
+        step: Name,
+        /// The set.
+        set: Name,
+        /// The row before.
+        from: String,
+        /// The row that rules now.
+        to: String,
+        /// Its epoch.
+        epoch: u64,
+        /// Writes are mirrored in it.
+        mirrors: bool,
+    },
+    /// A knob of a step was turned while it was at work.
+    KnobTurned {
+        /// The step.
+        step: Name,
+        /// The knob.
+        knob: String,
+        /// What it was turned to.
+        value: String,
+        /// Who.
+        by: Person,
+    },
     /// The step had no effect, or an effect that its next attempt takes into account.
     StepFailed {
         /// Which step.

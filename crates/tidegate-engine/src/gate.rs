@@ -1,12 +1,14 @@
 //! The gate transaction: fence, locks, checks, statements, checks, outcome, in one commit.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use tidegate_runbook::{Action, Doomed, Question, Step};
+use tidegate_runbook::{Action, Compare, Doomed, Name, Question, Step};
 use tidegate_store::postgres::{Failure, Session, TxOutcome, quote_identifier, run_tx};
 use tokio_postgres::types::Type;
 
-use crate::catalog;
+use crate::catalog::{self, Known};
 use crate::crash::{self, Site};
 use crate::error::StepError;
 use crate::event::Event;
@@ -16,8 +18,10 @@ use crate::lease;
 use crate::outcome::Outcome;
 use crate::question::sql::ask_in_gate;
 use crate::question::{Answered, Reply};
+use crate::reads::QueryPlan;
 use crate::redact::Redactor;
-use crate::verb::{retire, seal};
+use crate::verb::compare::certificate;
+use crate::verb::{flags, retire, seal};
 use crate::verdict::Verdict;
 
 /// What must be seen to around the statements of a gate.
@@ -29,6 +33,10 @@ pub(crate) struct Gate<'a> {
     pub(crate) retired: &'a [String],
     /// Checks evaluated under the lock, before.
     pub(crate) requires: Vec<&'a Step>,
+    /// A flag set whose barrier is closed before anything is judged.
+    pub(crate) barrier: Option<&'a Name>,
+    /// Comparisons that must still hold.
+    pub(crate) certificates: Vec<(&'a Step, &'a Compare)>,
     /// Seals that must still stand.
     pub(crate) seals: Vec<&'a Step>,
     /// Checks evaluated after the statements.
@@ -39,6 +47,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) protect: Vec<String>,
     /// Whether the version table is made first, if it is the engine's own and missing.
     pub(crate) versioned: bool,
+    /// What the gate before left known of the catalog, and where this one leaves it.
+    pub(crate) known: Rc<RefCell<Option<Known>>>,
 }
 
 /// A gate that was passed: what to tell, and the journal's new head.
@@ -59,9 +69,18 @@ pub(crate) async fn pass(
 ) -> TxOutcome<Passed, StepError> {
     let begun = jiff::Timestamp::now();
     let step = job.step.id.as_str();
-    let outcome = run_tx(session, step, &job.tx_options(), async |session: &Session| {
+    // Forgotten unless this gate commits. The transaction may be tried again: what one attempt leaves is not for the next.
+    let (mut known, mut left) = (gate.known.take(), None);
+    let closings = Cell::new(0);
+    let options = if gate.barrier.is_some() { flags::tx_options(job) } else { job.tx_options() };
+    let outcome = run_tx(session, step, &options, async |session: &Session| {
         let transaction = lease::fence(session, job.epoch).await?.ok_or(StepError::Fenced)?;
         crash::point(Site::GateFenced, step);
+        if let Some(set) = gate.barrier {
+            let wait = flags::barrier_timeout(job, closings.replace(closings.get() + 1));
+            session.run(&format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
+            tidegate_flags::close_barrier(session, set.as_str()).await.map_err(StepError::from)?;
+        }
         lock(session, &gate.doomed).await?;
         retire::lock(session, gate.retired).await?;
         let mut held = Vec::new();
@@ -72,12 +91,17 @@ pub(crate) async fn pass(
             must_hold(session, job.for_step(check)).await?;
             held.push(check.id.clone());
         }
-        if gate.versioned {
-            job.versions.ensure(session).await?;
+        for (step, compare) in &gate.certificates {
+            certificate::must_hold(session, job, step, compare).await?;
+            held.push(step.id.clone());
+        }
+        if gate.versioned && job.versions.ensure(session).await? {
+            // The version table is nothing that the step made.
+            known = None;
         }
         let conserved = conserved(session, job, &gate.conserves).await?;
         let protected = catalog::protected(session, &gate.protect).await?;
-        let before = catalog::outline(session).await?;
+        let before = catalog::outline_from(session, known.take(), transaction).await?;
         let mut outcome = deed(session).await?;
         crash::point(Site::GateStatements, step);
         for check in &gate.ensures {
@@ -87,6 +111,7 @@ pub(crate) async fn pass(
         must_be_conserved(session, job, &gate.conserves, &conserved).await?;
         must_be_untouched(session, &protected).await?;
         let made = catalog::made_here(session, &before).await?;
+        left = Known::after(before, &made, transaction);
         outcome.made = made.objects;
         outcome.transaction = Some(transaction);
         outcome.ended_below = Some(made.ended_below);
@@ -102,6 +127,7 @@ pub(crate) async fn pass(
     })
     .await;
     if matches!(outcome, TxOutcome::Committed(_)) {
+        gate.known.replace(left);
         crash::point(Site::GateCommitted, step);
     }
     outcome
@@ -233,31 +259,9 @@ async fn relations_read(session: &Session, job: Job<'_>) -> Result<Vec<String>, 
     for statement in &body.statements {
         let rendered = job.values.sql(statement)?;
         crate::question::sql::set(session, &rendered).await?;
-        let answers = session.run(&format!("EXPLAIN (VERBOSE, FORMAT JSON) {}", rendered.text)).await?;
-        for row in answers.iter().flat_map(|answer| &answer.rows) {
-            let plan = row.iter().flatten().map(String::as_str).collect::<String>();
-            let plan = serde_json::from_str(&plan).unwrap_or(serde_json::Value::Null);
-            collect_relations(&plan, &mut relations);
-        }
+        relations.extend(QueryPlan::of(session, &rendered.text).await?.tables());
     }
     Ok(relations.into_iter().collect())
-}
-
-fn collect_relations(plan: &serde_json::Value, into: &mut std::collections::BTreeSet<String>) {
-    use serde_json::Value as Json;
-    match plan {
-        Json::Array(items) => items.iter().for_each(|item| collect_relations(item, into)),
-        Json::Object(map) => {
-            if let (Some(Json::String(schema)), Some(Json::String(name))) =
-                (map.get("Schema"), map.get("Relation Name"))
-                && schema != "pg_catalog"
-            {
-                into.insert(format!("{}.{}", quote_identifier(schema), quote_identifier(name)));
-            }
-            map.values().for_each(|value| collect_relations(value, into));
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
 }
 
 async fn must_be_untouched(session: &Session, protected: &catalog::Protected) -> Result<(), StepError> {

@@ -11,7 +11,7 @@ use crate::state::RunState;
 use crate::transition::{self, IllegalEvent};
 
 /// The journal format this program writes.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 /// Most events read into memory at once; a run of a long runbook has a few thousand.
 pub const EVENTS_MAX: usize = 1_000_000;
@@ -141,7 +141,7 @@ impl Prepared {
     }
 }
 
-/// Makes the schema if it is not there.
+/// Makes the schema if it is not there, and brings one of an earlier format to this one.
 ///
 /// # Errors
 /// [`JournalError::Newer`] if a newer program made it; [`JournalError::Store`] if it may not be made.
@@ -151,6 +151,21 @@ pub async fn install(session: &Session) -> Result<(), JournalError> {
     }
     match format(session).await? {
         Some(found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
+        Some(1) => {
+            // Two that find it at once: the second one's statements wait for the row, find 2, and change nothing.
+            let brought = session.run(concat!(
+                "BEGIN; SELECT version FROM tidegate.format FOR UPDATE; ",
+                include_str!("journal/format_2.sql"),
+                " COMMIT"
+            ));
+            match brought.await {
+                Ok(_) => Ok(()),
+                Err(failure) => {
+                    session.run("ROLLBACK").await?;
+                    if format(session).await? == Some(FORMAT) { Ok(()) } else { Err(failure.into()) }
+                }
+            }
+        }
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Values and rows that the completed steps of a run kept, read back for the steps after them.
 
-use tidegate_runbook::{Name, ValueRef};
+use tidegate_runbook::{Action, Name, RelationRef, Runbook, ValueRef};
 use tidegate_store::postgres::{Failure, Session};
 use tokio_postgres::types::Type;
 
@@ -8,12 +8,18 @@ use crate::digest::Digest;
 use crate::outcome::{KeptRows, Outcome};
 use crate::state::RunState;
 use crate::values::{Relation, Value, Values};
+use crate::verb;
 
 /// Puts in what the run itself is named by and what its completed steps kept.
 ///
 /// # Errors
 /// [`Failure`] if the server refused or did not answer. Evidence that was deleted is left out: whoever needs it says so.
-pub(crate) async fn restore(values: &mut Values, state: &RunState, session: &Session) -> Result<(), Failure> {
+pub(crate) async fn restore(
+    values: &mut Values,
+    runbook: &Runbook,
+    state: &RunState,
+    session: &Session,
+) -> Result<(), Failure> {
     of_run(values, state);
     for (name, step) in &state.steps {
         let Some(outcome) = step.outcome() else { continue };
@@ -21,10 +27,22 @@ pub(crate) async fn restore(values: &mut Values, state: &RunState, session: &Ses
         if let Some(kept) = &outcome.rows
             && let Some(relation) = rows(session, kept).await?
         {
-            values.set_relation(name.clone(), relation);
+            of_rows(values, runbook, name, relation);
         }
     }
     Ok(())
+}
+
+/// The rows that a step kept; those of a comparison taken apart into its kinds of differences.
+pub(crate) fn of_rows(values: &mut Values, runbook: &Runbook, step: &Name, relation: Relation) {
+    match runbook.step(step).map(|step| &step.action) {
+        Some(Action::Compare(compare)) => {
+            for (name, relation) in verb::compare::split(step, &relation, compare.key.len()) {
+                values.set_relation(name, relation);
+            }
+        }
+        _ => values.set_relation(RelationRef { step: step.clone(), part: None }, relation),
+    }
 }
 
 /// `run.id` and `run.started`.

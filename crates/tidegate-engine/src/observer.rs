@@ -42,6 +42,24 @@ pub enum Progress {
         /// Who holds them: role, application, state, since when, what they run.
         by: Vec<String>,
     },
+    /// Flags were moved, and some instances have not got there yet.
+    Draining {
+        /// Which step.
+        step: Name,
+        /// Who keeps it waiting.
+        by: Vec<String>,
+    },
+    /// Rows are being copied.
+    Copying {
+        /// Which step.
+        step: Name,
+        /// Rows that this attempt has written.
+        rows_written: u64,
+        /// On average, over this attempt.
+        rows_per_second: u64,
+        /// Why it is slowed, and since when.
+        slowed: Option<String>,
+    },
     /// A hold is being served.
     Holding {
         /// Which stage.

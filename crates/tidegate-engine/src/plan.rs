@@ -108,6 +108,9 @@ pub fn describe(step: &Step) -> String {
         Action::Watch(watch) => format!("look every {} s", watch.every.as_secs_f64()),
         Action::Confirm(_) => "wait for a person".to_owned(),
         Action::Command(command) => verb::command::plan(command),
+        Action::Compare(compare) => verb::compare::plan(compare),
+        Action::Backfill(backfill) => verb::backfill::plan(backfill),
+        Action::Flags(flags) => verb::flags::plan(flags),
     }
 }
 
@@ -148,11 +151,18 @@ pub async fn dry_run(program: Rc<Program>, doors: Rc<Doors>, options: &Options) 
             } else {
                 dry.find(step).await
             };
+            let mut what = describe(step);
+            if let Action::Backfill(backfill) = &step.action {
+                let fired = verb::backfill::triggers(&home, backfill).await.unwrap_or_default();
+                if !fired.is_empty() {
+                    what.push_str(&format!("; fires {}", fired.join(", ")));
+                }
+            }
             lines.push(PlanLine {
                 stage: stage.id.clone(),
                 step: step.id.clone(),
                 verb: step.action.verb(),
-                what: describe(step),
+                what,
                 finding,
             });
         }
@@ -218,7 +228,10 @@ impl Dry<'_> {
                 Err(error) => Finding::Fail { found: crate::advice::message(&error) },
             };
         }
-        if !matches!(step.action, Action::Record(_) | Action::Check(_) | Action::Watch(_)) {
+        if !matches!(
+            step.action,
+            Action::Record(_) | Action::Check(_) | Action::Compare(_) | Action::Watch(_)
+        ) {
             return Finding::Would {};
         }
         let answered = crate::evaluate::ask(job).await;
@@ -245,7 +258,13 @@ impl Dry<'_> {
                     }
                 }
             }
-            Reply::Rows(relation) => self.values.set_relation(step.id.clone(), relation),
+            Reply::Rows(relation) => {
+                crate::kept::of_rows(&mut self.values, &self.program.runbook, &step.id, relation)
+            }
+            Reply::Compared(comparison) => {
+                let kept = verb::compare::relations(&comparison.found, &comparison.key, false);
+                crate::kept::of_rows(&mut self.values, &self.program.runbook, &step.id, kept);
+            }
             Reply::None => {}
         }
     }
@@ -289,6 +308,8 @@ fn nobody(program: &Program) -> RunState {
         approvals: Default::default(),
         watches: Default::default(),
         holds: Default::default(),
+        flags: Default::default(),
+        knobs: Default::default(),
         rechecked: Default::default(),
         disturbed: 0,
         last_seq: 0,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_runbook::{Action, Name, Runbook, Sources, Stage, Step, Way};
+use tidegate_runbook::{Action, MoveFlags, Name, Runbook, Sources, Stage, Step, Way};
 
 use crate::digest::Digest;
 use crate::sources::Places;
@@ -130,16 +130,17 @@ impl Program {
     /// Steps of stages after `destination` (all if `None`), which count no longer once a way back ended there.
     #[must_use]
     pub fn steps_after(&self, destination: Option<&Name>) -> Vec<Name> {
+        self.stages_after(destination)
+            .flat_map(|stage| stage.steps.iter().map(|step| step.id.clone()))
+            .collect()
+    }
+
+    /// Stages after `destination` (all if `None`) that run by themselves.
+    pub fn stages_after(&self, destination: Option<&Name>) -> impl Iterator<Item = &Stage> {
         let skip = destination.map_or(0, |name| {
             self.runbook.stages.iter().position(|stage| &stage.id == name).map_or(0, |index| index + 1)
         });
-        self.runbook
-            .stages
-            .iter()
-            .skip(skip)
-            .filter(|stage| !stage.manual)
-            .flat_map(|stage| stage.steps.iter().map(|step| step.id.clone()))
-            .collect()
+        self.runbook.stages.iter().skip(skip).filter(|stage| !stage.manual)
     }
 
     /// Watches that cover a step: those whose range `@from`..`@until` it stands in.
@@ -175,6 +176,26 @@ impl Program {
 #[must_use]
 pub fn is_done(state: &RunState, step: &Name) -> bool {
     matches!(state.steps.get(step), Some(StepState::Done { .. }))
+}
+
+/// Whether an effect of the step stands: it is complete, or a part of it was committed before its end.
+#[must_use]
+pub fn stands(state: &RunState, step: &Step) -> bool {
+    let begun =
+        matches!(state.steps.get(&step.id), Some(StepState::Started { .. } | StepState::Failed { .. }));
+    let in_part = match &step.action {
+        Action::Flags(flags) => moved_from(state, &step.id, flags).is_some(),
+        Action::Backfill(_) => true,
+        _ => false,
+    };
+    is_done(state, &step.id) || (begun && in_part)
+}
+
+/// The row that a step moved its set away from, while the set is where the step moved it.
+#[must_use]
+pub fn moved_from<'a>(state: &'a RunState, step: &Name, flags: &MoveFlags) -> Option<&'a str> {
+    let known = state.flags.get(&flags.set)?;
+    (known.step == *step && known.row == flags.to.as_str()).then_some(known.from.as_deref())?
 }
 
 /// Whether the step is a record that its backup evaluates.

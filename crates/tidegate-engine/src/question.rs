@@ -7,7 +7,9 @@ pub(crate) mod sql;
 
 use tidegate_store::postgres::Failure;
 
+use crate::doors::DoorError;
 use crate::values::{Relation, Value};
+use crate::verb::compare::Comparison;
 use crate::verdict::Verdict;
 
 /// An answer with its verdict.
@@ -28,6 +30,8 @@ pub(crate) enum Reply {
     Rows(Relation),
     /// Values by name.
     Values(Vec<(String, Value)>),
+    /// What a comparison found.
+    Compared(Box<Comparison>),
 }
 
 impl Answered {
@@ -41,6 +45,13 @@ impl Answered {
     #[must_use]
     pub(crate) fn unknown(why: String) -> Self {
         Self { verdict: Verdict::Unknown(why), reply: Reply::None }
+    }
+
+    /// The store could not be reached.
+    #[must_use]
+    pub(crate) fn unreached(error: &DoorError) -> Self {
+        let why = error.failure().map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+        Self::unknown(why)
     }
 
     /// Unknown if the failure says nothing about the data, else fail.

@@ -97,7 +97,7 @@ pub async fn recheck(
     )
     .map_err(OpenError::Parameters)?;
     let wanted = wanted(&program, &state, stage.as_ref())?;
-    kept::restore(&mut values, &state, &home).await?;
+    kept::restore(&mut values, &program.runbook, &state, &home).await?;
     let versions = VersionTable::new(&program.runbook.versions);
     let again =
         Again { program: &program, doors: &doors, values: &values, state: &state, versions: &versions };
@@ -170,7 +170,7 @@ impl Again<'_> {
     async fn ask(&self, step: &Step, home: &Session) -> Result<Option<Rechecked>, OpenError> {
         match &step.action {
             Action::Check(check) if check.only_unless => return Ok(None),
-            Action::Record(_) | Action::Check(_) | Action::Watch(_) => {}
+            Action::Record(_) | Action::Check(_) | Action::Compare(_) | Action::Watch(_) => {}
             _ => return Ok(None),
         }
         if is_at_a_backup(step) {
@@ -225,7 +225,7 @@ async fn compare(reply: &Reply, outcome: &Outcome, home: &Session) -> Result<Opt
                 })
                 .collect(),
         )),
-        Reply::Rows(_) | Reply::None => Ok(Some(Vec::new())),
+        Reply::Rows(_) | Reply::Compared(_) | Reply::None => Ok(Some(Vec::new())),
     }
 }
 

@@ -85,9 +85,11 @@ impl Redactor {
             | Event::Amended { reason: message, .. }
             | Event::Abandoned { reason: message, .. } => self.clean_text(message),
             Event::RequestTaken { refused, .. } => refused.iter_mut().for_each(|text| self.clean_text(text)),
+            Event::KnobTurned { value, .. } => self.clean_text(value),
             Event::RunStarted { .. }
             | Event::Resumed { .. }
             | Event::StepStarted { .. }
+            | Event::FlagsMoved { .. }
             | Event::Waiting { .. }
             | Event::Approved { .. }
             | Event::HoldServed { .. }

@@ -133,6 +133,26 @@ pub enum What {
         /// What was found.
         message: String,
     },
+    /// A flag set was moved.
+    FlagsMoved {
+        /// The set.
+        set: Name,
+        /// The row before.
+        from: String,
+        /// The row that rules since.
+        to: String,
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// A knob was turned.
+    KnobTurned {
+        /// Which.
+        knob: String,
+        /// To what.
+        value: String,
+        /// Who.
+        by: Person,
+    },
     /// A session of another was ended.
     SessionEnded {
         /// Role, application, state and process.

@@ -49,6 +49,15 @@ pub enum RequestKind {
     Pause {},
     /// Go on after a pause.
     Resume {},
+    /// Turn a knob of a step at work.
+    Knob {
+        /// Which step.
+        step: Name,
+        /// Which knob.
+        knob: String,
+        /// To what.
+        value: String,
+    },
 }
 
 impl RequestBody {
@@ -80,6 +89,7 @@ impl Request {
             RequestKind::Stop {} => "stop",
             RequestKind::Pause {} => "pause",
             RequestKind::Resume {} => "resume",
+            RequestKind::Knob { .. } => "knob",
         }
     }
 }

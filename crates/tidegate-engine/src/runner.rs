@@ -4,15 +4,18 @@ mod adopting;
 mod back;
 mod back_step;
 mod checking;
+mod copying;
 mod deciding;
 mod forward;
 mod halting;
 mod heartbeat;
 mod holding;
+mod moving;
 mod opening;
 mod performing;
 mod requests;
 mod requiring;
+mod undoing;
 mod watching;
 
 use std::cell::RefCell;
@@ -78,6 +81,8 @@ pub struct Runner {
     accepted_drift: std::collections::BTreeSet<String>,
     /// Steps whose start this very runner has journaled.
     intents: std::collections::BTreeSet<tidegate_runbook::Name>,
+    /// What the last gate left known of the catalog.
+    known: Rc<RefCell<Option<crate::catalog::Known>>>,
 }
 
 /// Why the runner itself cannot go on. The run stays where its journal says.
@@ -264,6 +269,7 @@ impl Runner {
     pub(crate) async fn recover(&mut self, why: &str) -> Result<(), Stop> {
         self.heartbeat = None;
         self.watches.clear();
+        self.known.take();
         self.progress(Progress::Reconnecting { why: why.to_owned() });
         let lasts = self.program.runbook.limits.lease;
         let mut last = why.to_owned();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::digest::Digest;
 use crate::event::{Back, Binding, HaltReason, LossLine, Person, WaitingOn};
+use crate::knobs::Knobs;
 use crate::outcome::Outcome;
 
 /// One run, as far as its events tell. Only [`crate::transition::next`] changes it.
@@ -45,6 +46,10 @@ pub struct RunState {
     pub watches: BTreeMap<Name, WatchState>,
     /// Holds that were begun.
     pub holds: BTreeMap<Name, HoldState>,
+    /// Flag sets that this run moved.
+    pub flags: BTreeMap<Name, FlagsState>,
+    /// What was turned of steps at work.
+    pub knobs: BTreeMap<Name, Knobs>,
     /// Read-only steps evaluated again, with the event that says so.
     pub rechecked: BTreeMap<Name, Recheck>,
     /// The newest event that makes read-only results stale: a change, a halt, a resume.
@@ -205,6 +210,23 @@ impl StepState {
             Self::Started { .. } | Self::Failed { .. } | Self::Undone { .. } => None,
         }
     }
+}
+
+/// Where a flag set stands, as far as this run moved it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FlagsState {
+    /// The row before the newest move.
+    pub from: Option<String>,
+    /// The row that rules.
+    pub row: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Writes are mirrored.
+    pub mirrors: bool,
+    /// The step of the newest move.
+    pub step: Name,
+    /// The event since which writes have been mirrored by every instance, without a break.
+    pub drained: Option<u64>,
 }
 
 /// A person's approval.

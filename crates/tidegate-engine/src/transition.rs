@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{Event, EventRecord, HaltReason, WaitingOn};
-use crate::state::{Approval, GoingBack, Phase, Recheck, RunState, StepState, WatchState};
+use crate::state::{Approval, FlagsState, GoingBack, Phase, Recheck, RunState, StepState, WatchState};
 
 /// An event that cannot follow the events before it: the journal is damaged, or the program is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,8 @@ fn begin(record: &EventRecord) -> Option<RunState> {
         approvals: Default::default(),
         watches: Default::default(),
         holds: Default::default(),
+        flags: Default::default(),
+        knobs: Default::default(),
         rechecked: Default::default(),
         disturbed: record.seq,
         last_seq: record.seq,
@@ -123,6 +125,28 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
             }
             let done = StepState::Done { attempt: *attempt, outcome: Arc::new(outcome.clone()), seq, at };
             state.steps.insert(step.clone(), done);
+            drained(state, step, seq);
+        }
+        Event::FlagsMoved { step, set, from, to, epoch, mirrors } => {
+            let before = state.flags.get(set);
+            if before.is_some_and(|before| before.epoch > *epoch) {
+                return Err("epochs never fall");
+            }
+            let drained = before.filter(|_| *mirrors).and_then(|before| before.drained);
+            let now = FlagsState {
+                from: Some(from.clone()),
+                row: to.clone(),
+                epoch: *epoch,
+                mirrors: *mirrors,
+                step: step.clone(),
+                drained,
+            };
+            state.flags.insert(set.clone(), now);
+            state.disturbed = seq;
+        }
+        Event::KnobTurned { step, knob, value, .. } => {
+            let knobs = state.knobs.entry(step.clone()).or_default();
+            knobs.turn(knob, value).map_err(|_| "there is no such knob, or it does not go so far")?;
         }
         Event::StepFailed { step, attempt, unknown, message, .. } => {
             if matches!(state.steps.get(step), Some(StepState::Started { attempt: started, .. }) if started != attempt)
@@ -212,12 +236,18 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
                 return Err("no way back is under way");
             }
             let attempt = match state.steps.get(step) {
-                Some(StepState::Done { attempt, .. } | StepState::Started { attempt, .. }) => *attempt,
-                Some(StepState::Failed { .. } | StepState::Undone { .. }) | None => {
+                // One that failed may have committed a part: a move that was not drained, chunks of a copy.
+                Some(
+                    StepState::Done { attempt, .. }
+                    | StepState::Started { attempt, .. }
+                    | StepState::Failed { attempt, .. },
+                ) => *attempt,
+                Some(StepState::Undone { .. }) | None => {
                     return Err("only a step with an effect is undone");
                 }
             };
             state.steps.insert(step.clone(), StepState::Undone { attempt, at });
+            drained(state, step, seq);
             state.disturbed = seq;
         }
         Event::RollbackEnded { at: stage, forgotten } => {
@@ -272,6 +302,13 @@ fn apply(state: &mut RunState, record: &EventRecord) -> Result<(), &'static str>
     Ok(())
 }
 
+/// The move of a step is seen by every instance from here on.
+fn drained(state: &mut RunState, step: &tidegate_runbook::Name, seq: u64) {
+    for flags in state.flags.values_mut().filter(|flags| flags.mirrors && flags.step == *step) {
+        flags.drained.get_or_insert(seq);
+    }
+}
+
 /// A finished run may still be taken back, and its manual stages may still be run.
 fn may_follow_a_final_phase(phase: &Phase, event: &Event) -> bool {
     matches!(phase, Phase::Finished {})
@@ -282,6 +319,8 @@ fn may_follow_a_final_phase(phase: &Phase, event: &Event) -> bool {
                 | Event::StepDone { .. }
                 | Event::StepFailed { .. }
                 | Event::Rechecked { .. }
+                | Event::FlagsMoved { .. }
+                | Event::KnobTurned { .. }
                 | Event::SessionEnded { .. }
                 | Event::Approved { .. }
                 | Event::RequestTaken { .. }

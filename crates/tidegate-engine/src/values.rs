@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidegate_runbook::{
-    Name, ParameterType, SourcePath, SqlPiece, SqlStatement, TextPiece, TextTemplate, ValueRef,
+    Name, ParameterType, RelationRef, SourcePath, SqlPiece, SqlStatement, TextPiece, TextTemplate, ValueRef,
 };
 use tidegate_store::postgres::{quote_identifier, quote_literal};
 
@@ -32,7 +32,7 @@ pub struct Relation {
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     scalars: BTreeMap<ValueRef, Value>,
-    relations: BTreeMap<Name, Relation>,
+    relations: BTreeMap<RelationRef, Relation>,
 }
 
 /// A text asks for a value that is not there.
@@ -47,7 +47,7 @@ pub enum ValueMissing {
     #[error(
         "the rows of {0} are not there: the step that keeps them has not run, or its evidence was deleted"
     )]
-    Relation(Name),
+    Relation(RelationRef),
     /// A NULL where a text is needed.
     #[error("the value {0} is NULL where a text is needed")]
     Null(ValueRef),
@@ -69,6 +69,8 @@ pub struct RenderedSql {
     pub path: Option<SourcePath>,
     /// Where each piece of the source begins: character in `text`, byte in the source.
     origin: Vec<(usize, usize)>,
+    /// Settings of a statement beside it, whose names are taken.
+    settings_before: usize,
 }
 
 impl RenderedSql {
@@ -94,14 +96,14 @@ impl Values {
     }
 
     /// Keeps rows.
-    pub fn set_relation(&mut self, step: Name, relation: Relation) {
-        self.relations.insert(step, relation);
+    pub fn set_relation(&mut self, name: RelationRef, relation: Relation) {
+        self.relations.insert(name, relation);
     }
 
     /// Drops what a step kept.
     pub fn forget(&mut self, step: &Name) {
         self.scalars.retain(|name, _| &name.root != step || name.field.is_none());
-        self.relations.remove(step);
+        self.relations.retain(|name, _| &name.step != step);
     }
 
     /// A value by name.
@@ -122,8 +124,45 @@ impl Values {
     /// # Errors
     /// [`ValueMissing`] for the first value or relation that is not there or may not be written.
     pub fn sql(&self, statement: &SqlStatement) -> Result<RenderedSql, ValueMissing> {
-        let mut rendered = RenderedSql { path: Some(statement.span.path.clone()), ..RenderedSql::default() };
-        let mut relations: Vec<&Name> = Vec::new();
+        self.sql_with(statement, &[], &[])
+    }
+
+    /// As [`Self::sql`], for a statement that stands beside `other` in one transaction: their settings have other names.
+    ///
+    /// # Errors
+    /// As [`Self::sql`].
+    pub(crate) fn sql_beside(
+        &self,
+        statement: &SqlStatement,
+        other: &RenderedSql,
+    ) -> Result<RenderedSql, ValueMissing> {
+        let beside = RenderedSql { settings_before: other.settings.len(), ..RenderedSql::default() };
+        self.render(beside, statement, &[], &[])
+    }
+
+    /// As [`Self::sql`], with more in front of the statement: kept relations, then queries of the form `name AS (…)`,
+    /// which may read them.
+    ///
+    /// # Errors
+    /// As [`Self::sql`].
+    pub(crate) fn sql_with<'a>(
+        &self,
+        statement: &'a SqlStatement,
+        relations: &[&'a RelationRef],
+        queries: &[&str],
+    ) -> Result<RenderedSql, ValueMissing> {
+        self.render(RenderedSql::default(), statement, relations, queries)
+    }
+
+    fn render<'a>(
+        &self,
+        mut rendered: RenderedSql,
+        statement: &'a SqlStatement,
+        relations: &[&'a RelationRef],
+        queries: &[&str],
+    ) -> Result<RenderedSql, ValueMissing> {
+        rendered.path = Some(statement.span.path.clone());
+        let mut relations = relations.to_vec();
         let mut source = statement.span.range.start;
         for piece in &statement.pieces {
             match piece {
@@ -147,17 +186,18 @@ impl Values {
                     rendered.text.push_str(&quote_identifier(self.writable(name)?));
                     source += name.to_string().len() + 3;
                 }
-                SqlPiece::Relation(step) => {
-                    rendered.text.push_str(&quote_identifier(step.as_str()));
-                    if !relations.contains(&step) {
-                        relations.push(step);
+                SqlPiece::Relation(name) => {
+                    let shown = name.to_string();
+                    rendered.text.push_str(&quote_identifier(&shown));
+                    if !relations.contains(&name) {
+                        relations.push(name);
                     }
-                    source += step.as_str().len() + 3;
+                    source += shown.len() + 3;
                 }
             }
         }
-        if !relations.is_empty() {
-            self.put_relations_in_front(&mut rendered, &relations)?;
+        if !relations.is_empty() || !queries.is_empty() {
+            self.put_in_front(&mut rendered, &relations, queries)?;
         }
         Ok(rendered)
     }
@@ -198,17 +238,19 @@ impl Values {
         value.text.as_deref().ok_or_else(|| ValueMissing::Null(name.clone()))
     }
 
-    fn put_relations_in_front(
+    fn put_in_front(
         &self,
         rendered: &mut RenderedSql,
-        steps: &[&Name],
+        names: &[&RelationRef],
+        queries: &[&str],
     ) -> Result<(), ValueMissing> {
         let mut ctes = Vec::new();
-        for step in steps {
+        for name in names {
             let relation =
-                self.relations.get(*step).ok_or_else(|| ValueMissing::Relation((*step).clone()))?;
-            ctes.push(rendered.cte(step, relation));
+                self.relations.get(*name).ok_or_else(|| ValueMissing::Relation((*name).clone()))?;
+            ctes.push(rendered.cte(name, relation));
         }
+        ctes.extend(queries.iter().map(|cte| (*cte).to_owned()));
         let ctes = ctes.join(", ");
         let words = WithClause::of(&rendered.text);
         let (at, inserted) = match words {
@@ -240,12 +282,12 @@ impl Values {
 impl RenderedSql {
     /// Keeps `text` in a setting of the transaction and gives the expression that reads it.
     fn setting(&mut self, text: &str) -> String {
-        let name = format!("tidegate.v{}", self.settings.len());
+        let name = format!("tidegate.v{}", self.settings_before + self.settings.len());
         self.settings.push((name.clone(), text.to_owned()));
         format!("current_setting({})", quote_literal(&name))
     }
 
-    fn cte(&mut self, step: &Name, relation: &Relation) -> String {
+    fn cte(&mut self, name: &RelationRef, relation: &Relation) -> String {
         let rows = serde_json::to_string(&relation.rows).unwrap_or_else(|_| "[]".to_owned());
         let rows = self.setting(&rows);
         let columns: Vec<String> = relation
@@ -258,7 +300,7 @@ impl RenderedSql {
             .collect();
         format!(
             "{} AS (SELECT {} FROM jsonb_array_elements({rows}::jsonb) WITH ORDINALITY AS kept (cells, number) ORDER BY kept.number)",
-            quote_identifier(step.as_str()),
+            quote_identifier(&name.to_string()),
             columns.join(", "),
         )
     }
@@ -388,7 +430,7 @@ mod tests {
     #[test]
     fn a_relation_becomes_a_cte_before_or_inside_an_existing_with() {
         let mut values = Values::default();
-        let pools = Name::parse("pools").unwrap();
+        let pools = RelationRef { step: Name::parse("pools").unwrap(), part: None };
         values.set_relation(
             pools.clone(),
             Relation { columns: vec![("n".into(), "bigint".into())], rows: vec![vec![Some("3".into())]] },

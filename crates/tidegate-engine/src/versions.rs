@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
-use tidegate_runbook::Versions;
+use tidegate_runbook::{VersionKey, Versions};
 use tidegate_store::postgres::{Failure, Session, parse_qualified_name, quote_identifier};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ pub struct VersionTable {
 /// A member of the version table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedVersion {
-    /// The number, or the file's name in an adopted table.
+    /// The number, or the file's name in an adopted table that keeps names.
     pub id: String,
     /// Hexadecimal; `None` if an adopted table keeps none.
     pub checksum: Option<String>,
@@ -43,10 +44,18 @@ impl VersionTable {
         self.versions.adopted.as_ref().map_or(OWN_TABLE, |adopted| &adopted.table)
     }
 
-    /// What stands in the table for a migration: its number, or in an adopted table its file name.
+    /// What stands in the table for a migration: its number, or in an adopted table its file name or its number without
+    /// leading zeros.
     #[must_use]
     pub fn id_of<'a>(&self, version: &'a str, name: &'a str) -> &'a str {
-        if self.versions.adopted.is_some() { name } else { version }
+        match self.versions.adopted.as_ref().map(|adopted| adopted.keeps) {
+            None => version,
+            Some(VersionKey::Name) => name,
+            Some(VersionKey::Number) => match version.trim_start_matches('0') {
+                "" => "0",
+                number => number,
+            },
+        }
     }
 
     /// Whether the table is there.
@@ -60,15 +69,16 @@ impl VersionTable {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
-    /// Makes the engine's own table if it is not there; an adopted one is never made.
+    /// Makes the engine's own table if it is not there, and says whether it did; an adopted one is never made.
     ///
     /// # Errors
     /// [`Failure`] if the server refused or did not answer.
-    pub async fn ensure(&self, session: &Session) -> Result<(), Failure> {
-        if self.versions.adopted.is_none() && !self.is_seen(session).await? {
-            session.run(include_str!("versions/table.sql")).await?;
+    pub async fn ensure(&self, session: &Session) -> Result<bool, Failure> {
+        if self.versions.adopted.is_some() || self.is_seen(session).await? {
+            return Ok(false);
         }
-        Ok(())
+        session.run(include_str!("versions/table.sql")).await?;
+        Ok(true)
     }
 
     /// All members, in order.
@@ -83,16 +93,40 @@ impl VersionTable {
         let checksum = checksum.map_or_else(|| "NULL".to_owned(), |column| format!("{column}::text"));
         let found =
             session.query(&format!("SELECT {id}::text, {checksum} FROM {table} ORDER BY 1"), &[]).await;
-        match found {
-            Ok(rows) => {
-                Ok(rows.iter().map(|row| AppliedVersion { id: row.get(0), checksum: row.get(1) }).collect())
+        let member = |row: &Row| AppliedVersion { id: row.get(0), checksum: row.get(1) };
+        Ok(self.unless_gone(found)?.iter().map(member).collect())
+    }
+
+    /// Whether one member is there.
+    ///
+    /// # Errors
+    /// [`Failure`] if the server refused or did not answer.
+    pub async fn has(&self, session: &Session, id: &str) -> Result<bool, Failure> {
+        if !self.is_seen(session).await? {
+            return Ok(false);
+        }
+        let (table, column, _) = self.quoted();
+        let found = match &self.versions.adopted {
+            None => {
+                let sql = "SELECT 1 FROM public.tidegate_version WHERE version = $1";
+                session.query_prepared(sql, &[(&id, Type::TEXT)]).await
             }
-            // Seen once and gone since, as by a restore.
+            Some(_) => {
+                let sql = format!("SELECT 1 FROM {table} WHERE {column}::text = $1 LIMIT 1");
+                session.query(&sql, &[(&id, Type::TEXT)]).await
+            }
+        };
+        Ok(!self.unless_gone(found)?.is_empty())
+    }
+
+    /// Takes a table that was seen once and is gone since, as by a restore, for an empty one.
+    fn unless_gone(&self, found: Result<Vec<Row>, Failure>) -> Result<Vec<Row>, Failure> {
+        match found {
             Err(failure) if failure.sqlstate() == Some(NO_SUCH_TABLE) => {
                 self.seen.set(false);
                 Ok(Vec::new())
             }
-            Err(failure) => Err(failure),
+            found => found,
         }
     }
 
@@ -133,9 +167,14 @@ impl VersionTable {
             Some(adopted) => {
                 let (table, id, checksum_column) = self.quoted();
                 let mut columns = vec![id];
-                let mut places = vec!["$1".to_owned()];
+                let member = self.id_of(version, name);
+                let place = match adopted.keeps {
+                    VersionKey::Name => "$1",
+                    VersionKey::Number => "$1::bigint",
+                };
+                let mut places = vec![place.to_owned()];
                 let mut parameters: Vec<(&(dyn tokio_postgres::types::ToSql + Sync), Type)> =
-                    vec![(&name, Type::TEXT)];
+                    vec![(&member, Type::TEXT)];
                 if let Some(column) = checksum_column {
                     columns.push(column);
                     places.push("$2".to_owned());
@@ -146,7 +185,13 @@ impl VersionTable {
                     places.push("clock_timestamp()".to_owned());
                 }
                 let (columns, places) = (columns.join(", "), places.join(", "));
-                let sql = format!("INSERT INTO {table} ({columns}) VALUES ({places})");
+                // A file that is applied by hand, too, may have written its number itself, in this transaction: that
+                // it was not there before, the runner has seen.
+                let or_not = match adopted.keeps {
+                    VersionKey::Name => "",
+                    VersionKey::Number => " ON CONFLICT DO NOTHING",
+                };
+                let sql = format!("INSERT INTO {table} ({columns}) VALUES ({places}){or_not}");
                 session.execute(&sql, &parameters).await?;
             }
         }
@@ -207,5 +252,34 @@ impl<'a> Versioned<'a> {
             }),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_runbook::AdoptedVersions;
+
+    use super::*;
+
+    fn table(keeps: Option<VersionKey>) -> VersionTable {
+        let adopted = keeps.map(|keeps| AdoptedVersions {
+            table: "schema_migrations".into(),
+            id: "version".into(),
+            checksum: None,
+            applied_at: None,
+            baseline: None,
+            keeps,
+        });
+        VersionTable::new(&Versions { adopted, first: None, manual: Vec::new() })
+    }
+
+    #[test]
+    fn a_table_of_numbers_keeps_the_version_without_leading_zeros() {
+        let id = |keeps, version| table(keeps).id_of(version, "0024_name.sql").to_owned();
+        assert_eq!(id(Some(VersionKey::Number), "0024"), "24");
+        assert_eq!(id(Some(VersionKey::Number), "24"), "24");
+        assert_eq!(id(Some(VersionKey::Number), "000"), "0");
+        assert_eq!(id(Some(VersionKey::Name), "0024"), "0024_name.sql");
+        assert_eq!(id(None, "0024"), "0024");
     }
 }

@@ -18,10 +18,10 @@ use crate::value::ValueRef;
 use crate::vocabulary::{SETUP, UNDO};
 
 /// A piece of SQL in one of the sources.
-struct Part<'s> {
-    path: SourcePath,
-    text: &'s str,
-    offset: usize,
+pub(crate) struct Part<'s> {
+    pub(crate) path: SourcePath,
+    pub(crate) text: &'s str,
+    pub(crate) offset: usize,
 }
 
 /// `record` in sql.
@@ -213,7 +213,7 @@ fn one_statement(reader: &mut Reader<'_, '_>, what: &str, body: &SqlBody) {
 }
 
 /// The whole body of a block as SQL.
-fn whole_body(reader: &mut Reader<'_, '_>) -> Option<SqlBody> {
+pub(crate) fn whole_body(reader: &mut Reader<'_, '_>) -> Option<SqlBody> {
     let range = reader.block.body.clone();
     let text = reader.page.slice(range.clone());
     match reader.block.divider(SETUP).map(|divider| divider.range.start) {
@@ -257,7 +257,7 @@ fn over(reader: &mut Reader<'_, '_>) -> Option<Over> {
 }
 
 /// Parses SQL and notes the values that it asks for.
-fn sql(reader: &mut Reader<'_, '_>, part: &Part<'_>) -> SqlBody {
+pub(crate) fn sql(reader: &mut Reader<'_, '_>, part: &Part<'_>) -> SqlBody {
     let body = parse_statements(part.text, &part.path, part.offset, reader.diagnostics);
     for statement in &body.statements {
         for (piece, span) in value_spans(statement) {
@@ -266,7 +266,9 @@ fn sql(reader: &mut Reader<'_, '_>, part: &Part<'_>) -> SqlBody {
                 SqlPiece::Bind(value) | SqlPiece::Literal(value) | SqlPiece::Identifier(value) => {
                     (value.clone(), Handing::Bound)
                 }
-                SqlPiece::Relation(name) => (ValueRef { root: name.clone(), field: None }, Handing::Relation),
+                SqlPiece::Relation(kept) => {
+                    (ValueRef { root: kept.step.clone(), field: None }, Handing::Relation(kept.part))
+                }
             };
             reader.uses.push(ValueUse { value, span, handing });
         }

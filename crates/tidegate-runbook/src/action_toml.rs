@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::{self, Parts};
 use crate::draft::{Handing, Mention};
 use crate::front::is_object_pattern;
-use crate::step::{Action, Backup, Evict, Restore, Retire, Seal};
+use crate::step::{Action, Backup, Evict, MoveFlags, Restore, Retire, Seal};
 use crate::step_reader::Reader;
 use crate::store_table::is_environment_name;
 use crate::template::{self, TemplateSink};
@@ -146,6 +146,28 @@ pub(crate) fn evict(reader: &mut Reader<'_, '_>) -> Option<Action> {
         Some(Action::Evict(Evict { roles, applications, states, older_than, at_most }))
     })
 }
+
+/// `flags`
+pub(crate) fn flags(reader: &mut Reader<'_, '_>) -> Option<Action> {
+    with_table(reader, |reader, table| {
+        let set = table.name("set", reader.diagnostics);
+        if !table.has("set") {
+            table.missing("set", "\"orders\"", reader.diagnostics);
+        }
+        let to = table.name("to", reader.diagnostics);
+        if !table.has("to") {
+            table.missing("to", "\"mirrored\"", reader.diagnostics);
+        }
+        let ((set, set_span), (to, to_span)) = (set?, to?);
+        reader.mentions.push(Mention { word: FLAG_SET, name: set.clone(), span: set_span });
+        reader.mentions.push(Mention { word: FLAG_ROW, name: to.clone(), span: to_span });
+        Some(Action::Flags(MoveFlags { set, to }))
+    })
+}
+
+/// The words under which a flags step mentions what `[flags]` declares.
+pub(crate) const FLAG_SET: &str = "set";
+pub(crate) const FLAG_ROW: &str = "to";
 
 /// The values of `pg_stat_activity.state`.
 const SESSION_STATES: [&str; 6] = [

@@ -1,14 +1,15 @@
 //! Drafts and the `@runbook` block become a [`Runbook`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::digest::Parts;
 use crate::draft::{Draft, Drafts};
 use crate::front::Front;
 use crate::names::Name;
-use crate::runbook::{Address, ProseBlock, Runbook, Stage, Store, Way};
+use crate::runbook::{Address, FlagSet, ProseBlock, Runbook, Side, Stage, Store, VersionKey, Way};
 use crate::source::SourcePath;
-use crate::step::{Action, Check, Command, Deed, Question, Step};
+use crate::step::{Action, BackfillSource, Check, Command, Deed, Question, Step};
 use crate::value::{Parameter, TextPiece, TextTemplate};
 use crate::value_rules::ScriptValues;
 
@@ -22,12 +23,19 @@ pub(crate) fn runbook(
     mut scripts: ScriptValues,
     not_steps: Vec<ProseBlock>,
 ) -> Runbook {
+    let keys = keys_of_comparisons(&drafts);
     let mut steps_of = |drafts: Vec<Draft>| -> Vec<Step> {
         let mut steps: Vec<Step> = drafts.into_iter().filter_map(|draft| draft.step).collect();
         for step in &mut steps {
             let script = match &mut step.action {
                 Action::Check(Check { question: Question::Sh(script), .. })
                 | Action::Command(Command { deed: Deed::Sh(script), .. }) => script,
+                Action::Backfill(backfill) => {
+                    if let BackfillSource::Differences(kept) = &backfill.source {
+                        backfill.key = keys.get(&kept.step).cloned().unwrap_or_default();
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             script.values = scripts.remove(&step.id).unwrap_or_default();
@@ -48,6 +56,7 @@ pub(crate) fn runbook(
         page,
         stores: front.stores,
         parameters: front.parameters,
+        flags: front.flags,
         versions: front.versions,
         limits: front.limits,
         contacts: front.contacts,
@@ -62,6 +71,18 @@ pub(crate) fn runbook(
     };
     runbook.meaning = meaning(&runbook);
     runbook
+}
+
+/// The key of every comparison, for the backfills whose source its differences are.
+fn keys_of_comparisons(drafts: &Drafts) -> BTreeMap<Name, Vec<String>> {
+    let of_stages = drafts.stages.iter().flat_map(|stage| &stage.steps);
+    let of_ways = drafts.ways.iter().flat_map(|way| &way.steps);
+    let steps = of_stages.chain(of_ways).filter_map(|draft| draft.step.as_ref());
+    let keys = steps.filter_map(|step| match &step.action {
+        Action::Compare(compare) => Some((step.id.clone(), compare.key.clone())),
+        _ => None,
+    });
+    keys.collect()
 }
 
 /// Everything that changes what a run does. Titles, contacts and prose do not.
@@ -81,6 +102,29 @@ fn meaning(runbook: &Runbook) -> [u8; 32] {
     };
     parts.list(runbook.stages.iter().map(stage));
     parts.list(runbook.ways.iter().map(way));
+    // A page without flag sets means what it meant before there were any.
+    if !runbook.flags.is_empty() {
+        parts.add("flags").list(runbook.flags.iter().map(flag_set));
+    }
+    parts.finish()
+}
+
+fn flag_set(set: &FlagSet) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(set.name.as_str()).list(set.columns.iter().map(Name::as_str)).add(set.initial.as_str());
+    parts.list(set.rows.iter().map(|row| {
+        let mut parts = Parts::default();
+        parts.add(row.name.as_str()).list(row.values.iter().map(|value| [u8::from(*value)]));
+        parts.add([u8::from(row.lock_first == Side::New)]);
+        parts.finish()
+    }));
+    parts.list(set.moves.iter().map(|step| {
+        let mut parts = Parts::default();
+        parts.add(step.from.as_str()).add(step.to.as_str()).list(step.requires.iter().map(Name::as_str));
+        parts.add([u8::from(step.back)]);
+        parts.finish()
+    }));
+    parts.list(&set.old).list(&set.new).list(&set.grant);
     parts.finish()
 }
 
@@ -124,7 +168,12 @@ fn versions(runbook: &Runbook) -> [u8; 32] {
         Some(adopted) => {
             parts.add([1]).add(&adopted.table).add(&adopted.id);
             parts.maybe(adopted.checksum.as_ref()).maybe(adopted.applied_at.as_ref());
-            parts.maybe(adopted.baseline.as_ref())
+            parts.maybe(adopted.baseline.as_ref());
+            // A page that does not say it means what it meant before the word was there.
+            if adopted.keeps == VersionKey::Number {
+                parts.add([2]);
+            }
+            &mut parts
         }
     };
     parts.finish()

@@ -25,7 +25,7 @@ pub(crate) struct Block<'a> {
     pub(crate) head: Range<usize>,
     /// The property lines, in order.
     pub(crate) properties: Vec<Property<'a>>,
-    /// `@undo` and `@setup` lines, in order.
+    /// `@undo`, `@setup` and `@against` lines, in order.
     pub(crate) dividers: Vec<Divider>,
     /// From the line after the head to the closing fence.
     pub(crate) body: Range<usize>,
@@ -50,7 +50,7 @@ pub(crate) struct Property<'a> {
     pub(crate) span: Span,
 }
 
-/// A line that divides a body: `@undo`, `@setup`.
+/// A line that divides a body: `@undo`, `@setup`, `@against`.
 #[derive(Clone, Debug)]
 pub(crate) struct Divider {
     pub(crate) word: &'static str,
@@ -266,9 +266,8 @@ fn report_fence(
 
 fn report_unknown_head(page: &SourceText<'_>, mark: &Mark<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let span = page.span(mark.range.clone());
-    let property = vocabulary::property(mark.word).is_some()
-        || mark.word == vocabulary::UNDO
-        || mark.word == vocabulary::SETUP;
+    let property =
+        vocabulary::properties(mark.word).next().is_some() || vocabulary::divider(mark.word).is_some();
     diagnostics.push(if property {
         Diagnostic::error(
             "property-without-step",

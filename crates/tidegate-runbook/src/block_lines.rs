@@ -4,7 +4,7 @@ use crate::block::{Block, Divider, Kind, Property};
 use crate::diagnostic::Diagnostic;
 use crate::marker::{self, Mark};
 use crate::text::{Line, SourceText};
-use crate::vocabulary::{self, Argument, Language, Verb};
+use crate::vocabulary::{self, Argument, Language, PropertyRule};
 
 /// Most `@` lines of one block.
 const PROPERTIES_MAX: usize = 1_000;
@@ -65,11 +65,7 @@ fn read_divider(
     mark: &Mark<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> bool {
-    let (word, verb) = match mark.word {
-        vocabulary::UNDO => (vocabulary::UNDO, Verb::Migrate),
-        vocabulary::SETUP => (vocabulary::SETUP, Verb::Check),
-        _ => return false,
-    };
+    let Some((word, verb)) = vocabulary::divider(mark.word) else { return false };
     let span = || page.span(mark.range.clone());
     let earlier = block.dividers.iter().find(|divider| divider.word == word).map(|d| d.range.clone());
     if block.kind != Kind::Step(verb) || block.language != Language::Sql {
@@ -111,7 +107,7 @@ fn read_property<'a>(
 ) {
     let word = mark.word;
     let span = || page.span(mark.range.clone());
-    let Some(rule) = vocabulary::property(word) else {
+    let Some(first) = vocabulary::properties(word).next() else {
         let head = vocabulary::head_words().any(|head| head == word);
         diagnostics.push(if head {
             Diagnostic::error(
@@ -121,12 +117,12 @@ fn read_property<'a>(
                 "give it a fenced block of its own; a fence above may not be closed",
             )
         } else {
-            let known = vocabulary::PROPERTIES.iter().map(|rule| rule.word);
+            let known = vocabulary::PROPERTIES.iter().filter(|rule| fits(block, rule)).map(|rule| rule.word);
             Diagnostic::error(
                 "unknown-property",
                 span(),
                 format!("`@{word}` is no property"),
-                vocabulary::did_you_mean(word, known.filter(|word| rule_fits(block, word))),
+                vocabulary::did_you_mean(word, known),
             )
         });
         return;
@@ -140,13 +136,14 @@ fn read_property<'a>(
         ));
         return;
     }
-    if !rule_fits(block, word) {
+    let Some(rule) = vocabulary::properties(word).find(|rule| fits(block, rule)) else {
         let what = match block.kind {
             Kind::Step(verb) => format!("`@{}` in {}", verb.name(), block.language.name()),
             Kind::Frame(frame) => format!("the `@{}` block", frame.name()),
         };
-        let verbs: Vec<&str> = rule.verbs.iter().map(|verb| verb.name()).collect();
-        let languages: Vec<&str> = rule.languages.iter().map(|language| language.name()).collect();
+        let verbs: Vec<&str> =
+            vocabulary::properties(word).flat_map(|rule| rule.verbs).map(|verb| verb.name()).collect();
+        let languages: Vec<&str> = first.languages.iter().map(|language| language.name()).collect();
         diagnostics.push(Diagnostic::error(
             "misplaced-property",
             span(),
@@ -154,7 +151,7 @@ fn read_property<'a>(
             format!("it belongs to {} in {}", verbs.join(", "), languages.join(", ")),
         ));
         return;
-    }
+    };
     match rule.argument {
         Argument::None if !mark.rest.is_empty() => {
             diagnostics.push(Diagnostic::error(
@@ -194,8 +191,7 @@ fn read_property<'a>(
     block.properties.push(Property { rule, text: mark.rest, span: page.span(range) });
 }
 
-fn rule_fits(block: &Block<'_>, word: &str) -> bool {
+fn fits(block: &Block<'_>, rule: &PropertyRule) -> bool {
     let Kind::Step(verb) = block.kind else { return false };
-    vocabulary::property(word)
-        .is_some_and(|rule| rule.verbs.contains(&verb) && rule.languages.contains(&block.language))
+    rule.verbs.contains(&verb) && rule.languages.contains(&block.language)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::names::Name;
 use crate::runbook::{Stage, Way};
 use crate::source::Span;
+use crate::sql::DifferencePart;
 use crate::step::Step;
 use crate::value::ValueRef;
 use crate::vocabulary::{Language, Verb};
@@ -79,8 +80,8 @@ pub(crate) enum Handing {
     InPath,
     /// Part of another text. Whether a secret may stand there is for `lint` to say.
     InText,
-    /// A whole recorded relation.
-    Relation,
+    /// A whole recorded relation, or one kind of a comparison's differences.
+    Relation(Option<DifferencePart>),
 }
 
 impl Draft {

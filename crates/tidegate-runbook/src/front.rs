@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::block::Block;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::draft::Mention;
+use crate::flag_table;
 use crate::names::Name;
 use crate::parameter_value::{ALL_TYPES, parse_parameter_value};
-use crate::runbook::{AdoptedVersions, Limits, NeedsRun, Store, Versions};
+use crate::runbook::{AdoptedVersions, FlagSet, Limits, NeedsRun, Store, VersionKey, Versions};
 use crate::source::Span;
 use crate::store_table;
 use crate::text::SourceText;
@@ -29,6 +31,11 @@ pub(crate) struct Front {
     pub(crate) protect: Vec<String>,
     pub(crate) repeatable: bool,
     pub(crate) needs_run: Option<NeedsRun>,
+    pub(crate) flags: Vec<FlagSet>,
+    /// Every flag set was read, so that a name that is not there is unknown.
+    pub(crate) flags_whole: bool,
+    /// Steps and stages that moves of flag sets require.
+    pub(crate) flag_requires: Vec<Mention>,
     /// Where `[needs_run]` names its stage.
     pub(crate) needs_stage: Option<Span>,
 }
@@ -42,6 +49,10 @@ pub(crate) fn read(page: &SourceText<'_>, block: &Block<'_>, diagnostics: &mut V
     let stores = store_table::read(&mut table, diagnostics);
     let parameters = read_parameters(&mut table, diagnostics);
     let whole = parsed_whole && diagnostics.len() == found_before;
+    let errors = |found: &[Diagnostic]| found.iter().filter(|one| one.severity == Severity::Error).count();
+    let errors_before = errors(diagnostics);
+    let (flags, flag_requires) = flag_table::read(&mut table, diagnostics);
+    let flags_whole = parsed_whole && errors(diagnostics) == errors_before;
     let versions = read_versions(&mut table, diagnostics);
     let limits = read_limits(&mut table, diagnostics);
     let contacts = plain(table.texts("contacts", diagnostics));
@@ -81,6 +92,9 @@ pub(crate) fn read(page: &SourceText<'_>, block: &Block<'_>, diagnostics: &mut V
         protect,
         repeatable,
         needs_run,
+        flags,
+        flags_whole,
+        flag_requires,
         needs_stage,
     }
 }
@@ -240,14 +254,21 @@ fn read_versions(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnost
     let checksum = table.text("checksum", diagnostics).map(|spelt| spelt.text);
     let applied_at = table.text("applied_at", diagnostics).map(|spelt| spelt.text);
     let baseline = table.text("baseline", diagnostics).map(|spelt| spelt.text);
+    let keeps = table.text("keeps", diagnostics).and_then(|spelt| version_key(spelt, diagnostics));
     versions.first = table.text("first", diagnostics).and_then(|spelt| digits(spelt, diagnostics));
     let manual = table.texts("manual", diagnostics);
     versions.manual = manual.into_iter().filter_map(|spelt| digits(spelt, diagnostics)).collect();
     match (name, id) {
         (Some(name), Some(id)) => {
             if is_object_pattern(&name.text) && !name.text.contains('*') {
-                versions.adopted =
-                    Some(AdoptedVersions { table: name.text, id: id.text, checksum, applied_at, baseline });
+                versions.adopted = Some(AdoptedVersions {
+                    table: name.text,
+                    id: id.text,
+                    checksum,
+                    applied_at,
+                    baseline,
+                    keeps: keeps.unwrap_or_default(),
+                });
             } else {
                 diagnostics.push(Diagnostic::error(
                     "pattern-malformed",
@@ -259,7 +280,11 @@ fn read_versions(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnost
         }
         (Some(_), None) => table.missing("id", "\"version\"", diagnostics),
         (None, id) => {
-            let given = id.is_some() || checksum.is_some() || applied_at.is_some() || baseline.is_some();
+            let given = id.is_some()
+                || checksum.is_some()
+                || applied_at.is_some()
+                || baseline.is_some()
+                || keeps.is_some();
             if given {
                 table.missing("table", "\"schema_migrations\"", diagnostics);
             }
@@ -267,6 +292,22 @@ fn read_versions(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnost
     }
     table.finish(diagnostics);
     versions
+}
+
+fn version_key(spelt: Spelt, diagnostics: &mut Vec<Diagnostic>) -> Option<VersionKey> {
+    match spelt.text.as_str() {
+        "name" => Some(VersionKey::Name),
+        "number" => Some(VersionKey::Number),
+        other => {
+            diagnostics.push(Diagnostic::error(
+                "version-key-unknown",
+                spelt.span,
+                format!("a version table keeps no {other:?}"),
+                "write \"name\" for the file's base name, or \"number\" for the version without leading zeros",
+            ));
+            None
+        }
+    }
 }
 
 fn digits(spelt: Spelt, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {

@@ -4,12 +4,17 @@
 //! page ─► files_wanted ─► (caller reads) ─► parse ─► Parsed { runbook, diagnostics }
 //! ```
 
+mod action_backfill;
+mod action_compare;
 mod action_plain;
 mod action_sql;
 mod action_toml;
 mod assemble;
+mod backfill_rules;
+mod backfill_throttle;
 mod block;
 mod block_lines;
+mod columns;
 mod diagnostic;
 mod digest;
 mod draft;
@@ -17,6 +22,8 @@ mod duration;
 mod expect;
 mod expectation;
 mod file_source;
+mod flag_rules;
+mod flag_table;
 mod frames;
 mod front;
 mod http_text;
@@ -57,12 +64,14 @@ pub use names::{Name, NotAName};
 pub use parameter_value::{NotAValue, parse_parameter_value};
 pub use parse::{Parsed, files_wanted, parse};
 pub use runbook::{
-    Address, AdoptedVersions, Limits, NeedsRun, ProseBlock, Runbook, Stage, Store, StoreKind, Versions, Way,
+    Address, AdoptedVersions, FlagMove, FlagRow, FlagSet, Limits, NeedsRun, ProseBlock, Runbook, Side, Stage,
+    Store, StoreKind, VersionKey, Versions, Way,
 };
 pub use source::{FileContent, SourcePath, Sources, Span};
-pub use sql::{Doomed, Effect, ObjectName, SqlBody, SqlPiece, SqlStatement};
+pub use sql::{DifferencePart, Doomed, Effect, ObjectName, RelationRef, SqlBody, SqlPiece, SqlStatement};
 pub use step::{
-    Action, Backup, Check, Command, Confirm, Deed, EachAfter, Evict, HttpRequest, KeptValue, Migrate, OnTrip,
-    Over, Question, Record, Restore, Retire, Script, Seal, Step, Via, Waiver, Watch,
+    AcceptedDifference, Action, Backfill, BackfillSource, Backup, Check, Command, Compare, CompareMode,
+    Confirm, Deed, EachAfter, Equality, Evict, HttpRequest, KeptValue, Migrate, MoveFlags, OnTrip, Over,
+    Question, Record, Restore, Retire, Script, Seal, Step, Throttle, Via, Waiver, Watch,
 };
 pub use value::{Parameter, ParameterType, TextPiece, TextTemplate, ValueRef};

@@ -2,6 +2,7 @@
 //!
 //! Errors of our own rules cannot be waived. Warnings can, with `@waive rule reason` in their step.
 
+mod backfill;
 mod body;
 mod destructive;
 mod effects;
@@ -26,6 +27,7 @@ pub(crate) fn lint(runbook: &Runbook, diagnostics: &mut Vec<Diagnostic>) {
         transactions::judge(&scope, &mut found);
         opaque::judge(&scope, &mut found);
         effects::judge(&scope, &mut found);
+        backfill::judge(&scope, &mut found);
         values::judge(&scope, &mut found);
         secrets::judge(&scope, &mut found);
         squawk::judge(&scope, &mut found);

@@ -11,8 +11,8 @@ use crate::source::{SourcePath, Sources};
 use crate::text::SourceText;
 use crate::vocabulary::Frame;
 use crate::{
-    assemble, file_source, lint, references, sections, store_rules, stray, value_rules, version_rules,
-    way_rules,
+    assemble, backfill_rules, file_source, flag_rules, lint, references, sections, store_rules, stray,
+    value_rules, version_rules, way_rules,
 };
 
 /// What one parse found.
@@ -74,9 +74,11 @@ fn read(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Runbook>
     let scripts = {
         let scope = Scope::new(&page, &drafts, diagnostics);
         references::check(&page, &drafts, &scope, front.as_ref(), diagnostics);
-        way_rules::check(&page, &drafts, &scope, diagnostics);
+        way_rules::check(&page, front.as_ref(), &drafts, &scope, diagnostics);
         match &front {
             Some(front) => {
+                flag_rules::check(&page, front, &drafts, &scope, diagnostics);
+                backfill_rules::check(&page, front, &scope, diagnostics);
                 version_rules::check(&page, front, &drafts, diagnostics);
                 value_rules::check(&page, front, &drafts, &scope, diagnostics)
             }

@@ -74,6 +74,7 @@ impl<'c, 'd> Checker<'c, 'd> {
                 "from" => self.watch_place(mention, true),
                 "until" => self.watch_place(mention, false),
                 "backup" => self.backup(mention),
+                "after" => self.after(mention),
                 // Stores and logins are looked up where stores are.
                 _ => {}
             }
@@ -239,6 +240,22 @@ impl<'c, 'd> Checker<'c, 'd> {
         }
     }
 
+    fn after(&mut self, mention: &Mention) {
+        let Some(entry) = self.visible(mention) else { return };
+        let (list, index, named) = (entry.list, entry.index, entry.named);
+        if matches!(named, Named::Step(draft) if matches!(draft.verb, Verb::Flags | Verb::Seal)) {
+            self.demand_earlier(mention, list, index);
+        } else {
+            let message = format!("`{}` neither mirrors writes nor stops them", mention.name);
+            self.push(
+                "wrong-kind",
+                mention,
+                message,
+                "name the `@flags` step that mirrors writes, or the `@seal` of the source",
+            );
+        }
+    }
+
     fn watch_place(&mut self, mention: &Mention, from: bool) {
         let Some(entry) = self.visible(mention) else { return };
         let (list, index, named) = (entry.list, entry.index, entry.named);
@@ -307,6 +324,7 @@ impl<'c, 'd> Checker<'c, 'd> {
         let version = match draft.step.as_ref().map(|step| &step.action) {
             Some(Action::Migrate(migrate)) => migrate.version.as_ref(),
             Some(Action::Retire(retire)) => retire.version.as_ref(),
+            Some(Action::Backfill(backfill)) => backfill.version.as_ref(),
             _ => None,
         };
         if version.is_some() && self.placed.list != List::Stages {

@@ -20,6 +20,8 @@ pub struct Runbook {
     pub stores: Vec<Store>,
     /// In order of declaration.
     pub parameters: Vec<Parameter>,
+    /// In order of declaration.
+    pub flags: Vec<FlagSet>,
     /// Where versions are kept.
     pub versions: Versions,
     /// Bounds on time.
@@ -64,6 +66,12 @@ impl Runbook {
             .flat_map(|stage| &stage.steps)
             .chain(self.ways.iter().flat_map(|way| &way.steps))
             .find(|step| &step.id == id)
+    }
+
+    /// A flag set by name.
+    #[must_use]
+    pub fn flag_set(&self, name: &Name) -> Option<&FlagSet> {
+        self.flags.iter().find(|set| &set.name == name)
     }
 
     /// A stage by id.
@@ -140,6 +148,104 @@ pub struct AdoptedVersions {
     pub applied_at: Option<String>,
     /// The last member that must be there before the first run.
     pub baseline: Option<String>,
+    /// What `id` holds of a migration.
+    pub keeps: VersionKey,
+}
+
+/// `keeps`: what an adopted table's column holds of a migration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VersionKey {
+    /// `"name"`: the file's base name, or the step's id.
+    #[default]
+    Name,
+    /// `"number"`: the version without leading zeros.
+    Number,
+}
+
+/// `[flags.<set>]`: switches that an application reads, the combinations that are legal, and the moves between them.
+#[derive(Clone, Debug)]
+pub struct FlagSet {
+    /// Its name.
+    pub name: Name,
+    /// What each value of a row means, in order.
+    pub columns: Vec<Name>,
+    /// The legal combinations, in order of declaration.
+    pub rows: Vec<FlagRow>,
+    /// `initial = "…"`: the row that it begins in. Default: the first.
+    pub initial: Name,
+    /// The legal moves.
+    pub moves: Vec<FlagMove>,
+    /// `old = […]`: tables of the schema of before, by name or pattern such as `public.platform_*`.
+    pub old: Vec<String>,
+    /// `new = […]`: tables of the schema of after.
+    pub new: Vec<String>,
+    /// `lost_after = "15s"`: an instance that was silent for so long is gone, and is waited for no longer.
+    pub lost_after: Duration,
+    /// `grant = […]`: roles of applications that read it.
+    pub grant: Vec<String>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+impl FlagSet {
+    /// What moves into `to`: the row before, and what the move demands. A move back demands nothing.
+    pub fn moves_to<'s>(&'s self, to: &'s Name) -> impl Iterator<Item = (&'s Name, &'s [Name])> {
+        self.moves.iter().filter_map(move |step| {
+            if &step.to == to {
+                Some((&step.from, step.requires.as_slice()))
+            } else {
+                (step.back && &step.from == to).then_some((&step.to, [].as_slice()))
+            }
+        })
+    }
+
+    /// A row by name.
+    #[must_use]
+    pub fn row(&self, name: &Name) -> Option<&FlagRow> {
+        self.rows.iter().find(|row| &row.name == name)
+    }
+}
+
+/// One legal combination: `v1 = [false, false, false]` or `catching_up = { values = […], lock_first = "new" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagRow {
+    /// Its name.
+    pub name: Name,
+    /// As many as the set has columns.
+    pub values: Vec<bool>,
+    /// Which schema's row a dual write locks first.
+    pub lock_first: Side,
+}
+
+/// The schema of before, or the one of after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Side {
+    /// `old`
+    #[default]
+    Old,
+    /// `new`
+    New,
+}
+
+/// `{ from, to, requires, back }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagMove {
+    /// A row.
+    pub from: Name,
+    /// Another.
+    pub to: Name,
+    /// Steps or stages that must hold or be complete before the set moves from `from` to `to`.
+    pub requires: Vec<Name>,
+    /// The move back is legal, too, and demands nothing.
+    pub back: bool,
+}
+
+impl FlagMove {
+    /// The row to which this move, or its way back, leads from `row`.
+    #[must_use]
+    pub fn leads_on(&self, row: &Name) -> Option<&Name> {
+        if &self.from == row { Some(&self.to) } else { (self.back && &self.to == row).then_some(&self.from) }
+    }
 }
 
 /// `[limits]`

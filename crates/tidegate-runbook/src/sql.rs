@@ -33,8 +33,55 @@ pub enum SqlPiece {
     Literal(ValueRef),
     /// `:"a"`: written as a quoted identifier.
     Identifier(ValueRef),
-    /// `:{id}`: a relation recorded by the step `id`, put in front of the statement as a typed CTE.
-    Relation(Name),
+    /// `:{id}`, `:{id.missing}`: a relation kept by the step `id`, put in front of the statement as a typed CTE.
+    Relation(RelationRef),
+}
+
+/// A relation that an earlier step kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelationRef {
+    /// A record with `@rows`, or a comparison.
+    pub step: Name,
+    /// Which of a comparison's differences; `None` for a record.
+    pub part: Option<DifferencePart>,
+}
+
+/// One kind of a comparison's differences. As a relation it has the key's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DifferencePart {
+    /// Only the first query has the row.
+    Missing,
+    /// Only the second has it.
+    Extra,
+    /// Both have it, with other columns.
+    Differing,
+}
+
+impl DifferencePart {
+    /// Reads the word behind the step's id.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Missing, Self::Extra, Self::Differing].into_iter().find(|part| part.word() == word)
+    }
+
+    /// As it is written behind the step's id.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Differing => "differing",
+        }
+    }
+}
+
+impl std::fmt::Display for RelationRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.part {
+            Some(part) => write!(f, "{}.{}", self.step, part.word()),
+            None => write!(f, "{}", self.step),
+        }
+    }
 }
 
 /// What a statement does, by its words alone. The catalog is asked again when it runs.
@@ -58,6 +105,10 @@ pub struct Effect {
     pub creates: Vec<ObjectName>,
     /// Relations it reads in FROM, USING or TABLE, as written; names of its own WITH queries left out.
     pub reads: Vec<ObjectName>,
+    /// Those of `reads` of which a query leaves out no row: no condition, inner join, limit or grouping.
+    pub reads_whole: Vec<ObjectName>,
+    /// Relations whose rows INSERT, UPDATE, DELETE or MERGE changes, as written: the statement's own target first.
+    pub writes: Vec<ObjectName>,
     /// What it does that no rollback takes back, such as `nextval` or `COPY TO PROGRAM`; in the order written.
     pub beyond_rollback: Vec<String>,
     /// PostgreSQL takes bound parameters in it (queries and data changes; not DDL and other utility statements).

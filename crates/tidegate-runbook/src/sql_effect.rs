@@ -4,6 +4,7 @@ mod destroys;
 mod functions;
 mod names;
 mod query;
+mod whole;
 
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 

@@ -2,6 +2,7 @@
 //!
 //! Spans and text stay those of the source: for the syntax check, each value is covered by a stand-in of the same length.
 
+mod do_nothing;
 mod scan;
 
 use std::borrow::Cow;
@@ -11,8 +12,9 @@ use squawk_syntax::{Parse, SourceFile, SyntaxNode};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{SourcePath, Span};
-use crate::sql::{Effect, SqlBody, SqlPiece, SqlStatement};
+use crate::sql::{Effect, RelationRef, SqlBody, SqlPiece, SqlStatement};
 use crate::sql_effect::effect_of;
+pub(crate) use do_nothing::without_do_nothing;
 use scan::{Found, ValueForm, scan};
 
 /// Most stack that parsing one statement may take, in hundreds of bytes, as [`scan`] estimates it. Threads have 2 MiB.
@@ -31,6 +33,11 @@ pub(crate) fn parse_statements(
     let mut place = Place { text, path, offset, diagnostics };
     let statements = scan(text).iter().filter_map(|found| place.statement(found)).collect();
     SqlBody { statements }
+}
+
+/// Reads `:{id}` or `:{id.part}`, where it stands alone.
+pub(crate) fn relation_ref(text: &str) -> Option<RelationRef> {
+    scan::relation(text.strip_prefix(":{")?.strip_suffix('}')?).ok()
 }
 
 /// The statement with a stand-in of the same length for each value, comments blanked: position by position the text

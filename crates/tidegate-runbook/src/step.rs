@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::expectation::Expectation;
 use crate::names::Name;
 use crate::source::Span;
-use crate::sql::SqlBody;
+use crate::sql::{RelationRef, SqlBody, SqlStatement};
 use crate::value::TextTemplate;
 
 /// One step of a stage or of a way back.
@@ -93,6 +93,12 @@ pub enum Action {
     Confirm(Confirm),
     /// Changes something outside.
     Command(Command),
+    /// Compares two queries row by row.
+    Compare(Compare),
+    /// Copies rows in chunks.
+    Backfill(Backfill),
+    /// Moves a flag set to another of its rows.
+    Flags(MoveFlags),
 }
 
 impl Action {
@@ -111,13 +117,19 @@ impl Action {
             Self::Watch(_) => "watch",
             Self::Confirm(_) => "confirm",
             Self::Command(_) => "command",
+            Self::Compare(_) => "compare",
+            Self::Backfill(_) => "backfill",
+            Self::Flags(_) => "flags",
         }
     }
 
-    /// Whether the verb leaves stores as they are: `record`, `check`, `watch`, `confirm`.
+    /// Whether the verb leaves stores as they are: `record`, `check`, `compare`, `watch`, `confirm`.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        matches!(self, Self::Record(_) | Self::Check(_) | Self::Watch(_) | Self::Confirm(_))
+        matches!(
+            self,
+            Self::Record(_) | Self::Check(_) | Self::Compare(_) | Self::Watch(_) | Self::Confirm(_)
+        )
     }
 }
 
@@ -351,4 +363,128 @@ pub enum Deed {
     Http(HttpRequest),
     /// A script.
     Sh(Script),
+}
+
+/// `compare`: two queries, row by row, by key.
+///
+/// Columns go by position and are named after the first query. A row that only the first has is *missing*, one that only
+/// the second has is *extra*, and one that both have with other columns is *differing*.
+#[derive(Clone, Debug)]
+pub struct Compare {
+    /// The first query.
+    pub left: SqlStatement,
+    /// The query after `-- @against`.
+    pub right: SqlStatement,
+    /// `@key a, b`: columns of the first query that together are unique in each.
+    pub key: Vec<String>,
+    /// `@mode`
+    pub mode: CompareMode,
+    /// `@equal`
+    pub equal: Equality,
+    /// `@expect differences`: differences are kept for later steps, and do not halt.
+    pub expect_differences: bool,
+    /// `@settle 2s`: differences are read a second time after this long, and only those that stay count.
+    pub settle: Option<Duration>,
+    /// `@at-most n`: more differences than this, and the comparison stops counting. Default 10,000.
+    pub at_most: u32,
+    /// `@accept "key" reason`: differences that the author accepts.
+    pub accepted: Vec<AcceptedDifference>,
+}
+
+/// What a comparison demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CompareMode {
+    /// `equal`: neither query has a row that the other lacks.
+    #[default]
+    Equal,
+    /// `contained`: every row of the first is in the second; more there are no difference.
+    Contained,
+}
+
+/// When two columns are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Equality {
+    /// `text`: when their types print them alike, under pinned settings.
+    #[default]
+    Text,
+    /// `values`: when their types hash them alike, which tells neither 1.0 from 1.00 nor -0 from 0.
+    Values,
+}
+
+/// One difference that the author accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedDifference {
+    /// The key's columns in text, in the order of `@key`.
+    pub key: Vec<String>,
+    /// Why; never empty.
+    pub reason: String,
+}
+
+/// `backfill`: one statement, run for one chunk of the source after the other.
+#[derive(Clone, Debug)]
+pub struct Backfill {
+    /// `@version`; never with a source of differences.
+    pub version: Option<String>,
+    /// The name that the version table keeps: the step's id.
+    pub name: String,
+    /// `@source`
+    pub source: BackfillSource,
+    /// `@key a, b`: columns of the source that together are unique and never NULL; chunks are ranges of them.
+    pub key: Vec<String>,
+    /// `@after`: the `flags` step that mirrors writes, or the `seal` that stops them. `None` only for a source of differences.
+    pub after: Option<Name>,
+    /// What is done with one chunk: an INSERT, UPDATE, DELETE or MERGE that reads the relation `chunk`.
+    pub body: SqlStatement,
+    /// The body without the `ON CONFLICT … DO NOTHING` that ends it, if one does: the same where no row is in the way.
+    pub hopeful: Option<SqlStatement>,
+    /// `@reads table`: what the body reads besides `chunk` and its target, as written.
+    pub reads: Vec<String>,
+    /// `@workers n`: chunks at work at the same time. Default 2.
+    pub workers: u32,
+    /// `@target 80ms`: how long one chunk should take; its size follows.
+    pub target: Duration,
+    /// `@rows min..max`: bounds of a chunk's size. Default 100..50000.
+    pub rows: (u32, u32),
+    /// `@throttle …`: what makes it slow down.
+    pub throttles: Vec<Throttle>,
+    /// SHA-256 of the body's tokens, comments dropped: what the version table keeps, in hexadecimal.
+    pub checksum: String,
+}
+
+/// What a backfill reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackfillSource {
+    /// A table, as written.
+    Table(String),
+    /// Differences that a comparison kept: a repair.
+    Differences(RelationRef),
+}
+
+/// One reason for which a backfill slows down.
+#[derive(Clone, Debug)]
+pub enum Throttle {
+    /// `replica-lag 5s`: a standby replays later than this.
+    ReplicaLag(Duration),
+    /// `lock-waiters n`: more sessions than this wait for a lock that the backfill holds.
+    LockWaiters(u32),
+    /// `autovacuum`: the source or the target is being vacuumed.
+    Autovacuum,
+    /// `canary 50ms SELECT …`: the query takes longer than this.
+    Canary {
+        /// The most that it may take.
+        limit: Duration,
+        /// One query.
+        query: SqlBody,
+    },
+    /// `sql SELECT …`: the query answers true.
+    Sql(SqlBody),
+}
+
+/// `flags`: moves a flag set to an adjacent row of its declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveFlags {
+    /// `set = "…"`
+    pub set: Name,
+    /// `to = "…"`
+    pub to: Name,
 }

@@ -15,7 +15,7 @@ use crate::source::Sources;
 use crate::step::{Action, Step, Via, Waiver};
 use crate::text::SourceText;
 use crate::vocabulary::{Language, Verb};
-use crate::{action_plain, action_sql, action_toml};
+use crate::{action_backfill, action_compare, action_plain, action_sql, action_toml, columns};
 
 /// Most names in one property of a step.
 const NAMES_MAX: usize = 1_000;
@@ -123,6 +123,8 @@ impl<'a> Reader<'_, 'a> {
             (Verb::Check, Language::Sql) => action_sql::check(self),
             (Verb::Watch, Language::Sql) => action_sql::watch(self),
             (Verb::Migrate, Language::Sql) => action_sql::migrate(self),
+            (Verb::Compare, Language::Sql) => action_compare::compare(self),
+            (Verb::Backfill, Language::Sql) => action_backfill::backfill(self),
             (Verb::Record, Language::Http) => action_plain::record(self),
             (Verb::Check, Language::Http | Language::Sh) => action_plain::check(self),
             (Verb::Watch, Language::Http) => action_plain::watch(self),
@@ -133,6 +135,7 @@ impl<'a> Reader<'_, 'a> {
             (Verb::Seal, Language::Toml) => action_toml::seal(self),
             (Verb::Retire, Language::Toml) => action_toml::retire(self),
             (Verb::Evict, Language::Toml) => action_toml::evict(self),
+            (Verb::Flags, Language::Toml) => action_toml::flags(self),
             // Another language has been reported with the block.
             _ => None,
         }
@@ -296,6 +299,13 @@ impl<'a> Reader<'_, 'a> {
             let word = property.rule.word;
             let value = match word {
                 "says" | "waive" | "file" => continue,
+                // How fast a backfill goes may be changed while it is halted.
+                "workers" | "target" | "throttle" => continue,
+                "rows" if self.verb == Verb::Backfill => continue,
+                "key" if let Some(columns) = columns::split(property.text) => columns_digest(&columns),
+                "accept" if let Some(accepted) = action_compare::accept(property.text) => {
+                    columns_digest(&accepted.key)
+                }
                 "over" => sql_tokens_digest(property.text).to_vec(),
                 _ => property.text.split_whitespace().collect::<Vec<_>>().join(" ").into_bytes(),
             };
@@ -334,4 +344,10 @@ impl<'a> Reader<'_, 'a> {
     pub(crate) fn property(&self, word: &'static str) -> Option<Property<'a>> {
         self.block.one(word).cloned()
     }
+}
+
+fn columns_digest(columns: &[String]) -> Vec<u8> {
+    let mut parts = Parts::default();
+    parts.list(columns);
+    parts.finish().to_vec()
 }

@@ -21,6 +21,14 @@ pub(crate) struct Spelt {
     pub(crate) span: Span,
 }
 
+/// What stands under a key that takes a list of truths or more.
+pub(crate) enum Switch<'t, 'a> {
+    /// A list of true and false; `None` if it is none, which has been reported.
+    Truths(Option<Vec<bool>>),
+    /// A table.
+    Table(TomlTable<'t, 'a>),
+}
+
 /// One TOML table, being read.
 pub(crate) struct TomlTable<'t, 'a> {
     source: &'t SourceText<'a>,
@@ -186,6 +194,85 @@ impl<'t, 'a> TomlTable<'t, 'a> {
                 false
             }
         }
+    }
+
+    /// A list of true and false.
+    pub(crate) fn booleans(
+        &mut self,
+        key: &'static str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<bool>> {
+        let value = self.value(key)?;
+        self.truths(key, value, diagnostics)
+    }
+
+    fn truths(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<bool>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            diagnostics.push(self.wrong_type(key, value, "a list of true and false"));
+            return None;
+        };
+        let mut truths = Vec::new();
+        for item in items {
+            let DeValue::Boolean(truth) = item.get_ref() else {
+                diagnostics.push(self.wrong_type(key, item, "true or false"));
+                return None;
+            };
+            truths.push(*truth);
+        }
+        Some(truths)
+    }
+
+    /// All keys, each with a list of true and false or with a table, in the order in which the page has them.
+    pub(crate) fn switches(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Spelt, Switch<'t, 'a>)> {
+        let mut switches = Vec::new();
+        for (name, value) in self.in_order() {
+            let switch = match value.get_ref() {
+                DeValue::Table(table) => {
+                    let what = format!("`{}`", name.text);
+                    Switch::Table(TomlTable::new(self.source, self.offset, what, name.span.clone(), table))
+                }
+                _ => Switch::Truths(self.truths(&name.text, value, diagnostics)),
+            };
+            switches.push((name, switch));
+        }
+        switches
+    }
+
+    /// Whether the table has no key.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The tables in a list, in order.
+    pub(crate) fn list_of_tables(
+        &mut self,
+        key: &'static str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<TomlTable<'t, 'a>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            diagnostics.push(self.wrong_type(key, value, "a list of tables"));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(table) => tables.push(TomlTable::new(
+                    self.source,
+                    self.offset,
+                    format!("an entry of `{key}`"),
+                    self.span(item.span()),
+                    table,
+                )),
+                _ => diagnostics.push(self.wrong_type(key, item, "a table in braces")),
+            }
+        }
+        tables
     }
 
     /// A whole number from `least` to `most`.

@@ -9,7 +9,8 @@ use crate::front::Front;
 use crate::names::Name;
 use crate::scope::{List, Named, Placed, Scope};
 use crate::source::Span;
-use crate::step::{Action, Check, Command, Deed, KeptValue, Question, Record, Script};
+use crate::sql::DifferencePart;
+use crate::step::{Action, Check, Command, Compare, CompareMode, Deed, KeptValue, Question, Record, Script};
 use crate::text::SourceText;
 use crate::value::{ParameterType, ValueRef};
 
@@ -105,7 +106,7 @@ impl Values<'_, '_> {
     fn resolve(&mut self, used: &ValueUse, list: List, before: usize, evaluated_early: bool) {
         let ValueRef { root, field } = &used.value;
         match field {
-            None if used.handing != Handing::Relation => self.parameter(used),
+            None if !matches!(used.handing, Handing::Relation(_)) => self.parameter(used),
             Some(field) if root.as_str() == "run" => {
                 if !matches!(field.as_str(), "id" | "started") {
                     let message = format!("a run has no value `{field}`");
@@ -158,7 +159,11 @@ impl Values<'_, '_> {
             self.push("value-kind", &used.span, message, "name a record");
             return;
         };
-        if let Err((message, help)) = keeps(draft, field) {
+        let part = match used.handing {
+            Handing::Relation(part) => part,
+            Handing::Bound | Handing::InPath | Handing::InText => None,
+        };
+        if let Err((message, help)) = keeps(draft, field, part) {
             self.push("value-kind", &used.span, format!("`{root}` {message}"), help);
             return;
         }
@@ -234,7 +239,7 @@ impl Values<'_, '_> {
             let root = Name::parse(name.get(..at)?).ok()?;
             let field = Name::parse(name.get(at + 1..)?).ok()?;
             let keeps_it = match self.scope.get(&root).map(|entry| entry.named) {
-                Some(Named::Step(draft)) => keeps(draft, Some(&field)).is_ok(),
+                Some(Named::Step(draft)) => keeps(draft, Some(&field), None).is_ok(),
                 _ => root.as_str() == "run" && matches!(field.as_str(), "id" | "started"),
             };
             keeps_it.then_some(ValueRef { root, field: Some(field) })
@@ -267,10 +272,19 @@ fn snapshot_of(draft: &Draft) -> Option<&Name> {
     }
 }
 
-/// Whether a step keeps such a value: a field, or with `None` a whole relation.
-fn keeps(draft: &Draft, field: Option<&Name>) -> Result<(), (String, String)> {
+/// Whether a step keeps such a value: a field, or with `None` a relation, whole or of one kind of differences.
+fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> Result<(), (String, String)> {
     // A step whose body could not be read has been reported for that.
     let Some(step) = &draft.step else { return Ok(()) };
+    if let Action::Compare(compare) = &step.action {
+        return keeps_differences(compare, field, part);
+    }
+    if let Some(part) = part {
+        return Err((
+            format!("is a `@{}`, which keeps no {} rows", draft.verb.name(), part.word()),
+            "name a `@compare` with `@expect differences`; a record's relation is written `:{id}`".into(),
+        ));
+    }
     let kept: &[KeptValue] = match (&step.action, field) {
         (Action::Record(Record { question: Question::Sql(_), rows, .. }), field) => {
             return match (rows, field) {
@@ -301,6 +315,27 @@ fn keeps(draft: &Draft, field: Option<&Name>) -> Result<(), (String, String)> {
             "use a record in sql, or `@value name /pointer` in http".into(),
         )),
     }
+}
+
+/// Whether a comparison keeps this kind of differences.
+fn keeps_differences(
+    compare: &Compare,
+    field: Option<&Name>,
+    part: Option<DifferencePart>,
+) -> Result<(), (String, String)> {
+    let (None, Some(part)) = (field, part) else {
+        let message = "is a comparison, which keeps differences of three kinds, and no values".into();
+        return Err((message, "write `:{id.missing}`, `:{id.extra}` or `:{id.differing}` in FROM".into()));
+    };
+    if !compare.expect_differences {
+        let message = "is a comparison that holds only without differences, so it keeps none".into();
+        return Err((message, "add `-- @expect differences` to it".into()));
+    }
+    if compare.mode == CompareMode::Contained && part == DifferencePart::Extra {
+        let message = "has the mode `contained`, in which no row is extra".into();
+        return Err((message, "compare with `@mode equal`, or use what is missing or differs".into()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub(crate) fn check(
             let version = match draft.step.as_ref().map(|step| &step.action) {
                 Some(Action::Migrate(migrate)) => migrate.version.as_deref(),
                 Some(Action::Retire(retire)) => retire.version.as_deref(),
+                Some(Action::Backfill(backfill)) => backfill.version.as_deref(),
                 _ => None,
             };
             let Some((text, number)) = version.and_then(|text| Some((text, text.parse().ok()?))) else {
@@ -78,17 +79,21 @@ pub(crate) fn check(
 fn report_equal_names(page: &SourceText<'_>, drafts: &Drafts, diagnostics: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for draft in drafts.stages.iter().flat_map(|stage| &stage.steps) {
-        let Some(Action::Migrate(migrate)) = draft.step.as_ref().map(|step| &step.action) else { continue };
+        let name = match draft.step.as_ref().map(|step| &step.action) {
+            Some(Action::Migrate(migrate)) => &migrate.name,
+            Some(Action::Backfill(backfill)) if backfill.version.is_some() => &backfill.name,
+            _ => continue,
+        };
         let span = page.span(draft.head.clone());
-        match seen.get(migrate.name.as_str()) {
+        match seen.get(name.as_str()) {
             None => {
-                seen.insert(&migrate.name, span);
+                seen.insert(name, span);
             }
             Some(first) => diagnostics.push(
                 Diagnostic::error(
                     "migration-twice",
                     span,
-                    format!("the version table would keep this migration as `{}`, too", migrate.name),
+                    format!("the version table would keep this migration as `{name}`, too"),
                     "give the files different base names, or remove one of the steps",
                 )
                 .with_related(first.clone(), "the first"),

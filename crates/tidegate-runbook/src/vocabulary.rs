@@ -57,13 +57,21 @@ pub(crate) enum Verb {
     Watch,
     Confirm,
     Command,
+    Compare,
+    Backfill,
+    Flags,
 }
 
 use Language::{Http, Sh, Sql, Text, Toml};
-use Verb::{Backup, Check, Command, Confirm, Evict, Migrate, Record, Restore, Retire, Seal, Watch};
+use Verb::{
+    Backfill, Backup, Check, Command, Compare, Confirm, Evict, Flags, Migrate, Record, Restore, Retire, Seal,
+    Watch,
+};
 
-const ALL_VERBS: [Verb; 11] =
-    [Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Watch, Confirm, Command];
+const ALL_VERBS: [Verb; 14] = [
+    Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Watch, Confirm,
+    Command,
+];
 
 impl Verb {
     /// Reads the word after `@`.
@@ -85,6 +93,9 @@ impl Verb {
             Watch => "watch",
             Confirm => "confirm",
             Command => "command",
+            Compare => "compare",
+            Backfill => "backfill",
+            Flags => "flags",
         }
     }
 
@@ -93,8 +104,8 @@ impl Verb {
         match self {
             Record | Watch => &[Sql, Http],
             Check => &[Sql, Http, Sh],
-            Backup | Restore | Seal | Retire | Evict => &[Toml],
-            Migrate => &[Sql],
+            Backup | Restore | Seal | Retire | Evict | Flags => &[Toml],
+            Migrate | Compare | Backfill => &[Sql],
             Confirm => &[Text],
             Command => &[Sh, Http],
         }
@@ -102,12 +113,12 @@ impl Verb {
 
     /// Whether it leaves stores as they are.
     pub(crate) fn is_read_only(self) -> bool {
-        matches!(self, Record | Check | Watch | Confirm)
+        matches!(self, Record | Check | Compare | Watch | Confirm)
     }
 
-    /// Whether it runs as one transaction on the home store.
+    /// Whether its outcome is committed with its effect, in a transaction on the home store.
     pub(crate) fn has_gate(self) -> bool {
-        matches!(self, Migrate | Seal | Retire | Restore)
+        matches!(self, Migrate | Backfill | Flags | Seal | Retire | Restore)
     }
 }
 
@@ -171,7 +182,8 @@ const ALL_LANGUAGES: &[Language] = &[Sql, Toml, Http, Sh, Text];
 const STORED: &[Language] = &[Sql, Toml, Http];
 const ASKING: &[Verb] = &[Record, Check, Watch];
 const JUDGING: &[Verb] = &[Check, Watch];
-const CHANGING: &[Verb] = &[Backup, Restore, Migrate, Seal, Retire, Evict, Command, Confirm];
+const CHANGING: &[Verb] = &[Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Command, Confirm];
+const ENSURING: &[Verb] = &[Migrate, Backfill, Flags, Seal, Retire, Restore, Command];
 
 const fn rule(
     word: &'static str,
@@ -186,10 +198,10 @@ const fn rule(
 /// Every property of this version.
 pub(crate) static PROPERTIES: &[PropertyRule] = &[
     rule("requires", Argument::Needed, true, &ALL_VERBS, ALL_LANGUAGES),
-    rule("ensures", Argument::Needed, true, &[Migrate, Seal, Retire, Restore, Command], ALL_LANGUAGES),
+    rule("ensures", Argument::Needed, true, ENSURING, ALL_LANGUAGES),
     rule("unless", Argument::Needed, false, CHANGING, ALL_LANGUAGES),
     rule("conserves", Argument::Needed, true, &[Migrate, Retire], ALL_LANGUAGES),
-    rule("role", Argument::Needed, false, &[Record, Check, Watch, Migrate], &[Sql]),
+    rule("role", Argument::Needed, false, &[Record, Check, Compare, Watch, Migrate, Backfill], &[Sql]),
     rule("login", Argument::Needed, false, ASKING, &[Sql]),
     rule("store", Argument::Needed, false, &ALL_VERBS, STORED),
     rule("via", Argument::Needed, false, ASKING, &[Sql]),
@@ -197,29 +209,35 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
         "timeout",
         Argument::Needed,
         false,
-        &[Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Watch, Command],
+        &[
+            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Watch,
+            Command,
+        ],
         ALL_LANGUAGES,
     ),
     rule(
         "valid",
         Argument::Needed,
         false,
-        &[Record, Check, Backup, Restore, Migrate, Seal, Retire, Evict, Confirm, Command],
+        &[
+            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Confirm,
+            Command,
+        ],
         ALL_LANGUAGES,
     ),
     rule("says", Argument::Needed, false, &ALL_VERBS, ALL_LANGUAGES),
-    rule("evidence", Argument::Needed, false, ASKING, &[Sql]),
+    rule("evidence", Argument::Needed, false, &[Record, Check, Compare, Watch], &[Sql]),
     rule("waive", Argument::Needed, true, &ALL_VERBS, ALL_LANGUAGES),
     rule("rows", Argument::None, false, &[Record], &[Sql]),
     rule("at", Argument::Needed, false, &[Record], &[Sql]),
     rule("value", Argument::Needed, true, &[Record, Check, Command], &[Http]),
-    rule("expect", Argument::Needed, true, &[Check, Watch, Command], ALL_LANGUAGES),
+    rule("expect", Argument::Needed, true, &[Check, Compare, Watch, Command], ALL_LANGUAGES),
     rule("attempt", Argument::None, false, &[Check], &[Sql]),
     rule("each", Argument::None, false, &[Check], &[Sql]),
     rule("over", Argument::Needed, false, JUDGING, &[Sql]),
     rule("only", Argument::Needed, false, &[Check], ALL_LANGUAGES),
     rule("harmless", Argument::Needed, false, JUDGING, &[Http, Sh]),
-    rule("version", Argument::Needed, false, &[Migrate, Retire], ALL_LANGUAGES),
+    rule("version", Argument::Needed, false, &[Migrate, Backfill, Retire], ALL_LANGUAGES),
     rule("file", Argument::Needed, false, &[Migrate], &[Sql]),
     rule("outside-transaction", Argument::None, false, &[Migrate], &[Sql]),
     rule("every", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
@@ -230,6 +248,19 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
     rule("on-trip", Argument::Needed, false, &[Watch], ALL_LANGUAGES),
     rule("approvers", Argument::Needed, true, &[Confirm], &[Text]),
     rule("not-actor", Argument::None, false, &[Confirm], &[Text]),
+    rule("key", Argument::Needed, false, &[Compare, Backfill], &[Sql]),
+    rule("mode", Argument::Needed, false, &[Compare], &[Sql]),
+    rule("equal", Argument::Needed, false, &[Compare], &[Sql]),
+    rule("settle", Argument::Needed, false, &[Compare], &[Sql]),
+    rule("at-most", Argument::Needed, false, &[Compare], &[Sql]),
+    rule("accept", Argument::Needed, true, &[Compare], &[Sql]),
+    rule("source", Argument::Needed, false, &[Backfill], &[Sql]),
+    rule("after", Argument::Needed, false, &[Backfill], &[Sql]),
+    rule("reads", Argument::Needed, true, &[Backfill], &[Sql]),
+    rule("workers", Argument::Needed, false, &[Backfill], &[Sql]),
+    rule("target", Argument::Needed, false, &[Backfill], &[Sql]),
+    rule("rows", Argument::Needed, false, &[Backfill], &[Sql]),
+    rule("throttle", Argument::Needed, true, &[Backfill], &[Sql]),
 ];
 
 /// The mark that divides a migration from its inverse.
@@ -238,18 +269,25 @@ pub(crate) const UNDO: &str = "undo";
 /// The mark that divides the setup of a check with `@each` from what is judged.
 pub(crate) const SETUP: &str = "setup";
 
-/// Words that belong to later versions of the language. The first five begin blocks.
-const LATER: [&str; 9] =
-    ["compare", "backfill", "flags", "rekey", "for_each", "against", "key", "mode", "source"];
+/// The mark that divides the two queries of a comparison.
+pub(crate) const AGAINST: &str = "against";
 
-/// A property's rule by its word.
-pub(crate) fn property(word: &str) -> Option<&'static PropertyRule> {
-    PROPERTIES.iter().find(|rule| rule.word == word)
+/// A mark that divides the body of an sql block, and the verb whose body that is.
+pub(crate) fn divider(word: &str) -> Option<(&'static str, Verb)> {
+    [(UNDO, Migrate), (SETUP, Check), (AGAINST, Compare)].into_iter().find(|(known, _)| *known == word)
+}
+
+/// Words that belong to later versions of the language and begin blocks.
+const LATER: [&str; 2] = ["rekey", "for_each"];
+
+/// The rules of a property, by its word: one, or one for each form that it has under different verbs.
+pub(crate) fn properties(word: &str) -> impl Iterator<Item = &'static PropertyRule> {
+    PROPERTIES.iter().filter(move |rule| rule.word == word)
 }
 
 /// Whether `word` is one that this language uses anywhere after `@`.
 pub(crate) fn is_ours(word: &str) -> bool {
-    word == UNDO || word == SETUP || property(word).is_some() || head_words().any(|head| head == word)
+    divider(word).is_some() || properties(word).next().is_some() || head_words().any(|head| head == word)
 }
 
 /// A sentence for an unknown word's help: what may have been meant.
@@ -275,7 +313,7 @@ pub(crate) fn did_you_mean(word: &str, known: impl Iterator<Item = &'static str>
 /// Whether `word` is one of the words that begin a block, or looks like a misspelt one.
 pub(crate) fn resembles_head(word: &str) -> bool {
     let lower = word.to_lowercase();
-    LATER.iter().take(5).any(|later| *later == lower)
+    LATER.iter().any(|later| *later == lower)
         || head_words().any(|head| edit_distance(&lower, head) <= distance_allowed(head))
 }
 

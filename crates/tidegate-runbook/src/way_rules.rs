@@ -1,7 +1,11 @@
 //! What leads back from each stage, and what follows from that.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Draft, Drafts, WayDraft};
+use crate::flag_rules;
+use crate::front::Front;
 use crate::names::Name;
 use crate::scope::{List, Named, Placed, Scope};
 use crate::step::{Action, OnTrip};
@@ -12,10 +16,14 @@ use crate::vocabulary::Verb;
 /// person would have to decide.
 pub(crate) fn check(
     page: &SourceText<'_>,
+    front: Option<&Front>,
     drafts: &Drafts,
     scope: &Scope<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
+    let front = front.filter(|front| front.flags_whole);
+    let one_way = front.map(|front| flag_rules::without_way_back(front, drafts)).unwrap_or_default();
+    let has_inverse = |draft: &Draft| has_inverse(draft, &one_way);
     for stage in &drafts.stages {
         let stuck = stage.steps.iter().find(|draft| !has_inverse(draft));
         let Some(stuck) = stuck.filter(|_| !stage.stage.no_return) else { continue };
@@ -24,30 +32,35 @@ pub(crate) fn check(
             continue;
         }
         let id = stuck.id.as_ref().map_or("this step", Name::as_str);
-        let message = if covering.is_empty() {
-            format!("nothing leads back from the stage `{}`: `{id}` has no inverse", stage.stage.id)
+        let leads = if covering.is_empty() { "nothing leads" } else { "only a restore leads" };
+        let (why, give) = if stuck.verb == Verb::Flags {
+            ("moves flags, and no move back is declared", "declare the move back (`back = true`)")
         } else {
-            format!("only a restore leads back from the stage `{}`: `{id}` has no inverse", stage.stage.id)
+            ("has no inverse", "give the step an `@undo`")
         };
+        let message = format!("{leads} back from the stage `{}`: `{id}` {why}", stage.stage.id);
         diagnostics.push(
             Diagnostic::error(
                 "no-way-back",
                 page.span(stuck.head.clone()),
                 message,
-                "give the step an `@undo`, write a way back that covers the stage, or say `no_return = true` in its `@stage`",
+                format!(
+                    "{give}, write a way back that covers the stage, or say `no_return = true` in its `@stage`"
+                ),
             )
             .with_related(stage.stage.span.clone(), "the stage"),
         );
     }
     for placed in &scope.steps {
-        watch(page, drafts, scope, placed, diagnostics);
+        watch(page, drafts, scope, placed, &has_inverse, diagnostics);
     }
 }
 
 /// Whether the program knows what undoes a step, or there is nothing to undo.
-fn has_inverse(draft: &Draft) -> bool {
+fn has_inverse(draft: &Draft, one_way: &BTreeSet<&Name>) -> bool {
     match (&draft.verb, draft.step.as_ref().map(|step| &step.action)) {
         (Verb::Command, _) => false,
+        (Verb::Flags, _) => draft.id.as_ref().is_none_or(|id| !one_way.contains(id)),
         (Verb::Migrate, Some(Action::Migrate(migrate))) => migrate.undo.is_some(),
         // An unread body has been reported; a restore outside a way, too.
         _ => true,
@@ -68,6 +81,7 @@ fn watch(
     drafts: &Drafts,
     scope: &Scope<'_>,
     placed: &Placed<'_>,
+    has_inverse: &dyn Fn(&Draft) -> bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let Some(Action::Watch(watch)) = placed.draft.step.as_ref().map(|step| &step.action) else { return };

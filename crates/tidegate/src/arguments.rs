@@ -129,6 +129,8 @@ pub(crate) enum Command {
     Pause(RequestArguments),
     /// Have a paused runner go on
     Resume(RequestArguments),
+    /// Turn a knob of the backfill at work: workers, target or rows
+    Knob(KnobArguments),
     /// Approve a confirm step
     Approve(ApproveArguments),
     /// Take over an edited page for a halted run, if no started step changed meaning
@@ -243,6 +245,19 @@ pub(crate) struct RequestArguments {
     /// Your name; journaled with the database role, the user of the system and the host
     #[arg(long, value_name = "NAME")]
     pub(crate) actor: String,
+}
+
+/// `knob`
+#[derive(Debug, Args)]
+pub(crate) struct KnobArguments {
+    /// The backfill step
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
+    /// What to turn, and to what: workers=4, target=200ms, rows=5000
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) turn: String,
+    #[command(flatten)]
+    pub(crate) request: RequestArguments,
 }
 
 /// `approve`

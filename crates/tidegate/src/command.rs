@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::screen::Screen;
 
 /// Every command's name, for advice that names one.
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 22] = [
     "check",
     "plan",
     "run",
@@ -34,6 +34,7 @@ pub(crate) const NAMES: [&str; 21] = [
     "stop",
     "pause",
     "resume",
+    "knob",
     "approve",
     "amend",
     "accept-drift",
@@ -63,6 +64,7 @@ pub(crate) async fn perform(screen: &Screen, command: Command) -> Result<ExitCod
         Command::Stop(arguments) => request::stop(screen, &arguments).await,
         Command::Pause(arguments) => request::pause(screen, &arguments).await,
         Command::Resume(arguments) => request::resume(screen, &arguments).await,
+        Command::Knob(arguments) => request::knob(screen, &arguments).await,
         Command::Approve(arguments) => approve::perform(screen, &arguments).await,
         Command::Amend(arguments) => decide::amend(screen, &arguments).await,
         Command::AcceptDrift(arguments) => decide::accept_drift(screen, &arguments).await,
@@ -90,6 +92,7 @@ pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
         Command::Stop(arguments) | Command::Pause(arguments) | Command::Resume(arguments) => {
             &arguments.page.page
         }
+        Command::Knob(arguments) => &arguments.request.page.page,
         Command::Approve(arguments) => &arguments.request.page.page,
         Command::Amend(arguments) | Command::Abandon(arguments) => &arguments.page.page,
         Command::AcceptDrift(arguments) => &arguments.decide.page.page,

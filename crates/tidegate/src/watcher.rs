@@ -29,6 +29,8 @@ pub(crate) struct Watcher {
     now: Rc<RefCell<Option<Now>>>,
     /// The last line about locks or holds, so that it is said once.
     said: Option<String>,
+    /// The step whose wait for instances was told last.
+    draining: Option<Name>,
     ticker: Option<JoinHandle<()>>,
 }
 
@@ -58,7 +60,7 @@ impl Watcher {
     pub(crate) fn new(desk: &Desk) -> Self {
         let now = Rc::new(RefCell::new(None));
         let ticker = tokio::task::spawn_local(tick(desk.screen.clone(), Rc::clone(&now)));
-        Self { desk: desk.clone(), stage: None, now, said: None, ticker: Some(ticker) }
+        Self { desk: desk.clone(), stage: None, now, said: None, draining: None, ticker: Some(ticker) }
     }
 
     /// Takes the redrawn line away.
@@ -149,6 +151,21 @@ impl Observer for Watcher {
                     self.begin(format!("stage {stage}"), what);
                 } else if self.said.is_none() {
                     self.say(&format!("stage {stage}"), &what, false);
+                }
+            }
+            Progress::Draining { step, by } => {
+                let told = self.draining.replace(step.clone());
+                // How long each has been silent changes with every look; it is told again only where the line is redrawn.
+                if told.as_ref() != Some(&step) || self.desk.screen.redraws() || self.desk.screen.is_json() {
+                    self.say(step.as_str(), &format!("moved; waits for {}", by.join("; and for ")), false);
+                }
+            }
+            Progress::Copying { step, rows_written, rows_per_second, slowed } => {
+                let pace = format!("wrote {rows_written} rows, {rows_per_second} a second");
+                match slowed {
+                    Some(why) => self.say(step.as_str(), &format!("slowed: {why}"), true),
+                    None if self.desk.screen.redraws() => self.begin(step.to_string(), pace),
+                    None => self.said = None,
                 }
             }
             Progress::Reconnecting { why } => {

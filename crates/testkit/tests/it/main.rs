@@ -10,5 +10,8 @@ mod pgbouncer;
 mod program;
 #[cfg(test)]
 mod proxy;
+#[cfg(feature = "s3")]
+#[cfg(test)]
+mod s3;
 #[cfg(test)]
 mod standby;

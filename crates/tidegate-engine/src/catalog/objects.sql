@@ -1,4 +1,4 @@
--- Every object that is not the system's, a temporary one or ours, as (catalog row << 16); columns apart. And a line beside them.
+-- Every object that is not the system's, a temporary one or ours, as (catalog row << 16); columns apart. And two lines beside them.
 WITH outside AS (
     SELECT oid FROM pg_catalog.pg_namespace
     WHERE nspname ~ '^pg_' OR nspname IN ('information_schema', 'tidegate')
@@ -9,6 +9,9 @@ UNION ALL
 -- How many columns each table ever had: a new one is one more.
 SELECT -2, array_agg((c.oid::int8 << 16) + c.relnatts) FROM pg_catalog.pg_class c
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f') AND c.relnamespace NOT IN (TABLE outside)
+UNION ALL
+-- The transaction below which all had ended, in the very snapshot of this look.
+SELECT -3, ARRAY[pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::int8]
 UNION ALL
 SELECT 'pg_proc'::regclass::oid::int8, array_agg(p.oid::int8 << 16) FROM pg_catalog.pg_proc p
 WHERE p.oid >= 16384 AND p.pronamespace NOT IN (TABLE outside)

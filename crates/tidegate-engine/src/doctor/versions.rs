@@ -39,7 +39,8 @@ pub(super) async fn examine(patient: &Patient<'_>, found: &mut Vec<Diagnosis>) -
     let declared = &program.runbook.versions;
     for member in &applied {
         let before = declared.first.as_deref().is_some_and(|first| is_before(&member.id, first));
-        if known.contains(&member.id.as_str()) || declared.manual.contains(&member.id) || before {
+        let manual = declared.manual.iter().any(|version| table.id_of(version, version) == member.id);
+        if known.contains(&member.id.as_str()) || manual || before {
             continue;
         }
         found.push(

@@ -1,4 +1,6 @@
 -- The journal's own schema. Never part of a backup (pg_dump -N tidegate) and never touched by a restore.
+-- Whoever makes things in this schema first waits for the other: IF NOT EXISTS alone fails when two do it at once.
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('tidegate flags install', 0));
 CREATE SCHEMA IF NOT EXISTS tidegate;
 COMMENT ON SCHEMA tidegate IS 'Lease, journal and evidence of Tidegate runs. Not part of any backup.';
 

@@ -47,7 +47,8 @@ pub(crate) async fn of_undo(
 
 /// Rows of others that the statements of a way's `migrate` step would drop, delete or change.
 ///
-/// A row counts as the run's own only if the step that made its table wrote it.
+/// A row counts as the run's own only if the step that made its table wrote it, or, behind a restore of the same way, if
+/// that restore did.
 ///
 /// # Errors
 /// As [`of_undo`].
@@ -64,9 +65,16 @@ pub(crate) async fn of_way_step(
     let own = |oid: u32| {
         let maker =
             outcomes().find(|outcome| outcome.made.iter().any(|object| object.oid == oid && object.sub == 0));
-        Owner::Step(maker.and_then(|outcome| outcome.transaction))
+        Owner::Step(maker.and_then(|outcome| outcome.transaction).or_else(|| restored_by(job)))
     };
     of_deed(session, job, &mut doing, &own).await
+}
+
+/// The transaction of the restore of this step's way, if it is done: it made every table and wrote every row.
+fn restored_by(job: Job<'_>) -> Option<u64> {
+    let way = job.program.way_of(&job.step.id)?;
+    let restores = way.steps.iter().filter(|step| matches!(step.action, Action::Restore(_)));
+    restores.rev().find_map(|step| job.state.steps.get(&step.id)?.outcome()?.transaction)
 }
 
 /// Whose rows do not count as lost.

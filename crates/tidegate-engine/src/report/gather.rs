@@ -151,6 +151,12 @@ fn of_step(event: &Event) -> Option<(&Name, What)> {
             step,
             What::SessionEnded { session: format!("process {pid} of {role} ({application}), {state}") },
         ),
+        Event::FlagsMoved { step, set, from, to, epoch, .. } => {
+            (step, What::FlagsMoved { set: set.clone(), from: from.clone(), to: to.clone(), epoch: *epoch })
+        }
+        Event::KnobTurned { step, knob, value, by } => {
+            (step, What::KnobTurned { knob: knob.clone(), value: value.clone(), by: by.clone() })
+        }
         Event::Approved { step, by, head } => (step, What::Approved { by: by.clone(), head: *head }),
         Event::WatchOpened { step } => (step, What::WatchOpened {}),
         Event::WatchTripped { step, message, action } => {

@@ -105,6 +105,10 @@ fn write_happened(text: &mut String, happened: &Happened) {
         What::Rechecked { holds: false, message } => {
             say(format!("evaluated again: **does not hold**: {message}"));
         }
+        What::FlagsMoved { set, from, to, epoch } => {
+            say(format!("moved {set} from {from} to {to}, epoch {epoch}"));
+        }
+        What::KnobTurned { knob, value, by } => say(format!("{} turned {knob} to {value}", by.actor)),
         What::SessionEnded { session } => say(format!("ended {session}")),
         What::Approved { by, head } => {
             say(format!("approved by {}, who was shown head `{}`", person(by), head.short()));

@@ -1,18 +1,14 @@
 //! Ways back: by undo, newest effect first, or along a written way.
 
-use tidegate_runbook::{Action, Name, Step};
-use tidegate_store::postgres::Session;
+use tidegate_runbook::{Action, MoveFlags, Name, Step};
 
-use crate::catalog;
 use crate::crash::{self, Site};
 use crate::ending::Ending;
 use crate::error::StepError;
 use crate::event::{Back, Event, LossLine};
-use crate::gate::{self, Gate};
-use crate::job::Job;
 use crate::loss;
 use crate::outcome::Outcome;
-use crate::program::is_done;
+use crate::program::{is_done, is_only_unless, moved_from, stands};
 use crate::runner::forward::Flow;
 use crate::runner::{Runner, Stop};
 use crate::state::{GoingBack, Phase, StepState};
@@ -81,7 +77,9 @@ impl Runner {
                     )
                 })?;
                 self.must_lead_from_here(known)?;
-                let order = known.steps.iter().map(|step| step.id.clone()).collect();
+                // What only an `@unless` asks is no step of its own, here as in a stage.
+                let own = known.steps.iter().filter(|step| !is_only_unless(step));
+                let order = own.map(|step| step.id.clone()).collect();
                 let loss = self.loss_of_way(known).await?;
                 Ok(BackPlan { back, order, loss })
             }
@@ -92,7 +90,9 @@ impl Runner {
     async fn loss_still_to_come(&self, back: &Back, order: &[Name]) -> Result<Vec<LossLine>, StepError> {
         match back {
             Back::Undo { .. } => {
-                let rest: Vec<Name> = order.iter().filter(|id| is_done(&self.state, id)).cloned().collect();
+                let standing =
+                    |id: &&Name| self.program.step(id).is_some_and(|step| stands(&self.state, step));
+                let rest: Vec<Name> = order.iter().filter(standing).cloned().collect();
                 self.preview_loss(&rest).await
             }
             Back::Way { way, .. } => {
@@ -173,6 +173,8 @@ impl Runner {
             .any(|id| matches!(self.program.step(id).map(|step| &step.action), Some(Action::Restore(_))));
         let at = if restored { None } else { plan.back.destination().cloned() };
         let mut forgotten = self.program.steps_after(at.as_ref());
+        // What was held after a stage that was taken back is held again.
+        forgotten.extend(self.program.stages_after(at.as_ref()).map(|stage| stage.id.clone()));
         // A way can be taken again, in a later run of the same page.
         if let Back::Way { .. } = &plan.back {
             forgotten.extend(plan.order.iter().cloned());
@@ -202,8 +204,10 @@ impl Runner {
             .started
             .iter()
             .rev()
-            .filter(|id| after.contains(id) && is_done(&self.state, id))
-            .filter(|id| self.program.step(id).is_some_and(has_effect))
+            .filter(|id| after.contains(id))
+            .filter(|id| {
+                self.program.step(id).is_some_and(|step| has_effect(step) && stands(&self.state, step))
+            })
             .cloned()
             .collect())
     }
@@ -212,7 +216,8 @@ impl Runner {
     fn must_have_inverse(&self, step: &Step) -> Result<(), StepError> {
         let has = match &step.action {
             Action::Migrate(migrate) => migrate.undo.is_some(),
-            Action::Seal(_) | Action::Retire(_) => true,
+            Action::Seal(_) | Action::Retire(_) | Action::Backfill(_) => true,
+            Action::Flags(flags) => return self.must_move_back(step, flags),
             _ => false,
         };
         if has {
@@ -233,6 +238,20 @@ impl Runner {
             format!("A written way leads back from it: {}", ways.join(" or "))
         };
         Err(StepError::refused(format!("{} has no inverse", step.id), next))
+    }
+
+    /// A move of flags is taken back only where the page declares the move back.
+    fn must_move_back(&self, step: &Step, flags: &MoveFlags) -> Result<(), StepError> {
+        let from = match self.state.steps.get(&step.id).and_then(StepState::outcome) {
+            Some(outcome) => outcome.texts.get("from").map(String::as_str),
+            None => moved_from(&self.state, &step.id, flags),
+        };
+        match from {
+            Some(from) if from == flags.to.as_str() => Ok(()),
+            Some(from) => verb::flags::must_lead_back(self.job(step), &flags.set, flags.to.as_str(), from),
+            // It was done already when it was reached: there is nothing to take back.
+            None => Ok(()),
+        }
     }
 
     fn must_lead_from_here(&self, way: &tidegate_runbook::Way) -> Result<(), StepError> {
@@ -257,7 +276,7 @@ impl Runner {
     }
 
     /// What a step did, in this run.
-    fn outcome_of(&self, step: &Name) -> Result<Outcome, StepError> {
+    pub(super) fn outcome_of(&self, step: &Name) -> Result<Outcome, StepError> {
         self.state.steps.get(step).and_then(StepState::outcome).cloned().ok_or_else(|| {
             StepError::refused(
                 format!("{step} is not complete in this run"),
@@ -314,6 +333,10 @@ impl Runner {
         let rehearsed = steps.iter().any(|step| loss::is_rehearsed(step));
         let mut lines = Vec::new();
         for step in steps {
+            if !is_done(&self.state, &step.id) {
+                // What was moved or copied in part loses no rows when it is taken back.
+                continue;
+            }
             let outcome = self.outcome_of(&step.id)?;
             lines.extend(loss::of_step(&self.home, &step.id, &outcome).await?);
             if !rehearsed {
@@ -327,41 +350,11 @@ impl Runner {
                 }
                 Action::Seal(_) => drop(verb::seal::undo(&self.home, job).await?),
                 Action::Retire(retire) => drop(verb::retire::undo(&self.home, job, retire).await?),
+                Action::Backfill(backfill) => drop(verb::backfill::undo(&self.home, job, backfill).await?),
                 _ => {}
             }
         }
         Ok(lines)
-    }
-
-    /// Takes one step back in a gate of its own.
-    async fn undo(&mut self, step: &Step, accepted: &[LossLine]) -> Result<Flow, Stop> {
-        if !is_done(&self.state, &step.id) {
-            return Ok(Flow::Next);
-        }
-        let outcome = match self.outcome_of(&step.id) {
-            Ok(outcome) => outcome,
-            Err(error) => return self.halt_on(&step.id, error).await.map(Flow::End),
-        };
-        let accepted: Vec<LossLine> = accepted.iter().filter(|line| line.step == step.id).cloned().collect();
-        let program = self.program.clone();
-        let gate = Gate { protect: program.protect(&step.id), ..Gate::default() };
-        let lost = std::cell::RefCell::new(Vec::new());
-        let passed = {
-            let job = self.job(step);
-            let deed = async |session: &Session| {
-                let (done, lines) = undo_in_gate(session, job, &outcome, &accepted).await?;
-                *lost.borrow_mut() = lines;
-                Ok(done)
-            };
-            let events =
-                |_: &Outcome| vec![Event::StepUndone { step: step.id.clone(), loss: lost.borrow().clone() }];
-            let work = gate::pass(&self.home, job, self.head, &gate, deed, events);
-            match self.guarded(step, Some(self.home.cancel_handle()), work).await {
-                Ok(passed) => passed,
-                Err(signal) => return self.interrupted(step, signal).await,
-            }
-        };
-        self.after_gate(step, passed).await
     }
 
     /// Read-only steps of the stages that a way ensures must hold at its end.
@@ -458,44 +451,15 @@ impl Runner {
 
 /// Whether undoing the step changes anything.
 fn has_effect(step: &Step) -> bool {
-    matches!(step.action, Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) | Action::Command(_))
-}
-
-/// Inside the gate: lock, exact loss, dependants of others, the undo, and that it took nothing else along.
-async fn undo_in_gate(
-    session: &Session,
-    job: Job<'_>,
-    outcome: &Outcome,
-    accepted: &[LossLine],
-) -> Result<(Outcome, Vec<LossLine>), StepError> {
-    let done = match &job.step.action {
-        Action::Seal(_) => verb::seal::undo(session, job).await?,
-        Action::Retire(retire) => verb::retire::undo(session, job, retire).await?,
-        Action::Migrate(migrate) => {
-            lock_made(session, outcome).await?;
-            let mut lines = loss::of_step(session, &job.step.id, outcome).await?;
-            lines.extend(loss::of_undo(session, job, migrate, outcome).await?);
-            same_figures(accepted, &lines)?;
-            let foreign = catalog::dependants(session, &outcome.made).await?;
-            if !foreign.is_empty() {
-                return Err(StepError::refused(
-                    format!("objects of others hang on what {} made: {}", job.step.id, foreign.join(", ")),
-                    "Undo what made them first, or move them away. They are never dropped along, not even by CASCADE.",
-                ));
-            }
-            let before = catalog::inventory(session).await?;
-            let done = verb::migrate::undo(session, job, migrate).await?;
-            must_take_only_its_own(session, &before, outcome).await?;
-            return Ok((done, lines));
-        }
-        other => {
-            return Err(StepError::refused(
-                format!("{} has no inverse: `{}`", job.step.id, other.verb()),
-                "Take a written way back.",
-            ));
-        }
-    };
-    Ok((done, Vec::new()))
+    matches!(
+        step.action,
+        Action::Migrate(_)
+            | Action::Seal(_)
+            | Action::Retire(_)
+            | Action::Backfill(_)
+            | Action::Flags(_)
+            | Action::Command(_)
+    )
 }
 
 pub(crate) fn same_figures(accepted: &[LossLine], now: &[LossLine]) -> Result<(), StepError> {
@@ -507,43 +471,6 @@ pub(crate) fn same_figures(accepted: &[LossLine], now: &[LossLine]) -> Result<()
     Err(StepError::refused(
         format!("what would be lost has changed: {} was accepted, and now it is {}", shown(&was), shown(&is)),
         "Nothing was undone. Look at the new loss statement and repeat its figures.",
-    ))
-}
-
-async fn lock_made(session: &Session, outcome: &Outcome) -> Result<(), StepError> {
-    for object in outcome.made.iter().filter(|object| object.catalog == "pg_class" && object.kind == "table")
-    {
-        let rows = session
-            .query(
-                "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relkind IN ('r', 'p')",
-                &[(&object.oid, tokio_postgres::types::Type::OID)],
-            )
-            .await?;
-        if let Some(row) = rows.first() {
-            let name: String = row.get(0);
-            session.run(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What is gone must have been made by the step, or be a part of that.
-async fn must_take_only_its_own(
-    session: &Session,
-    before: &catalog::Inventory,
-    outcome: &Outcome,
-) -> Result<(), StepError> {
-    let gone = catalog::gone_since(session, before).await?;
-    let own = |oid: u32, sub: i32| {
-        outcome.made.iter().any(|made| made.oid == oid && (made.sub == sub || made.sub == 0))
-    };
-    let foreign = gone.iter().filter(|(oid, sub)| !own(*oid, *sub)).count();
-    if foreign == 0 {
-        return Ok(());
-    }
-    Err(StepError::refused(
-        format!("the undo would take along {foreign} objects that its step did not make"),
-        "Correct the `-- @undo`: it may drop only what its own step made.",
     ))
 }
 

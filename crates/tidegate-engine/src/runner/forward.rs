@@ -1,11 +1,12 @@
 //! The way forward: stage by stage, step by step, until something does not hold.
 
-use tidegate_runbook::{Name, Step};
+use tidegate_runbook::{Action, Name, Step};
 
 use crate::crash::{self, Site};
 use crate::ending::Ending;
 use crate::event::Event;
 use crate::program::is_done;
+use crate::runner::copying::is_repair;
 use crate::runner::{Runner, Stop};
 
 /// What a step leads to.
@@ -127,7 +128,10 @@ impl Runner {
                 }
             } else if after {
                 let same_stage = stage.steps.iter().any(|of_stage| of_stage.id == step.id);
-                let plain = known.unless.is_none() && known.action_is_gated() && !stage.manual;
+                let plain = known.unless.is_none()
+                    && known.action_is_gated()
+                    && !matches!(known.action, Action::Flags(_))
+                    && !stage.manual;
                 return (same_stage && plain && !is_done(&self.state, &known.id)).then_some(known);
             }
         }
@@ -151,12 +155,13 @@ pub(crate) trait Gated {
 
 impl Gated for Step {
     fn action_is_gated(&self) -> bool {
-        use tidegate_runbook::Action;
         match &self.action {
             Action::Migrate(migrate) => !migrate.outside_transaction,
-            Action::Seal(_) | Action::Retire(_) => true,
+            Action::Seal(_) | Action::Retire(_) | Action::Flags(_) => true,
+            Action::Backfill(backfill) => is_repair(backfill),
             Action::Record(_)
             | Action::Check(_)
+            | Action::Compare(_)
             | Action::Backup(_)
             | Action::Restore(_)
             | Action::Evict(_)

@@ -125,8 +125,10 @@ impl Runner {
             memory: options.memory.clone(),
             accepted_drift: accepted_drift(&history),
             intents: std::collections::BTreeSet::new(),
+            known: Rc::default(),
         };
-        crate::kept::restore(&mut runner.values, &runner.state, &runner.home).await?;
+        crate::kept::restore(&mut runner.values, &runner.program.runbook, &runner.state, &runner.home)
+            .await?;
         let asked = request::after(&runner.home, 0).await?;
         runner.inbox.borrow_mut().extend(asked);
         runner.start_heartbeat();

@@ -53,11 +53,17 @@ impl Runner {
             return self.halt_on(&step.id, error).await.map(Flow::End);
         }
         match &step.action {
-            Action::Record(_) | Action::Check(_) => Box::pin(self.do_question(step)).await,
+            Action::Record(_) | Action::Check(_) | Action::Compare(_) => {
+                Box::pin(self.do_question(step)).await
+            }
+            Action::Flags(flags) => Box::pin(self.do_flags(step, flags)).await,
+            Action::Backfill(backfill) if !gated => Box::pin(self.do_backfill(step, backfill)).await,
             Action::Watch(_) => Box::pin(self.do_watch(step)).await,
             Action::Confirm(confirm) => Box::pin(self.do_confirm(step, confirm)).await,
             Action::Migrate(migrate) if !gated => Box::pin(self.do_outside_transaction(step, migrate)).await,
-            Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) => Box::pin(self.do_gated(step)).await,
+            Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) | Action::Backfill(_) => {
+                Box::pin(self.do_gated(step)).await
+            }
             Action::Backup(_) | Action::Evict(_) | Action::Command(_) => {
                 Box::pin(self.do_outside(step)).await
             }
@@ -85,9 +91,9 @@ impl Runner {
             }
         }
         if let Some(versioned) = Versioned::of(step) {
-            let applied = self.applied().await?;
             let id = self.versions.id_of(versioned.version, versioned.name);
-            if applied.iter().any(|known| known.id == id) {
+            let there = self.versions.has(&self.home, id).await;
+            if there.map_err(|failure| Stop::InDoubt(failure.to_string()))? {
                 let summary = format!("already applied: {id} stands in {}", self.versions.name());
                 return self.done_already(step, summary).await.map(Some);
             }
@@ -128,7 +134,8 @@ impl Runner {
         let done = Event::StepDone { step: step.id.clone(), attempt, outcome };
         self.commit_with(vec![done], &evidence).await?;
         if let Some(relation) = relation {
-            self.values.set_relation(step.id.clone(), relation);
+            let program = self.program.clone();
+            crate::kept::of_rows(&mut self.values, &program.runbook, &step.id, relation);
         }
         crash::point(Site::Outcome, step.id.as_str());
         Ok(Flow::Next)
@@ -402,6 +409,7 @@ async fn deed(session: &Session, job: Job<'_>) -> Result<Outcome, StepError> {
     match &job.step.action {
         Action::Migrate(migrate) => verb::migrate::perform(session, job, migrate).await,
         Action::Seal(seal) => verb::seal::perform(session, job, seal).await,
+        Action::Backfill(backfill) => verb::backfill::repair(session, job, backfill).await,
         Action::Retire(retire) => verb::retire::perform(session, job, retire).await,
         other => Err(StepError::refused(
             format!("`{}` does not go through a gate", other.verb()),
@@ -421,10 +429,18 @@ fn kept(
         type_name: value.type_name,
         text: value.text,
     };
+    if let (Action::Compare(compare), Reply::Compared(comparison)) = (&step.action, &answered.reply) {
+        // Steps below may ask for differences of which there are none.
+        let kept = (compare.expect_differences || !comparison.found.is_empty())
+            .then(|| verb::compare::relations(&comparison.found, &comparison.key, step.evidence_rows));
+        must_be_no_secret(&[], kept.as_ref(), secrets)?;
+        return Ok((comparison.outcome(compare), kept));
+    }
     let (values, relation) = match answered.reply {
         Reply::None => (Vec::new(), None),
         Reply::Values(values) => (values.into_iter().map(column).collect(), None),
         Reply::Rows(relation) => (Vec::new(), Some(relation)),
+        Reply::Compared(_) => (Vec::new(), None),
     };
     let keeps_rows = match &step.action {
         Action::Record(record) => record.rows,

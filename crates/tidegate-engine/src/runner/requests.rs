@@ -6,6 +6,7 @@ use tidegate_runbook::{Action, Confirm, Name, Step};
 
 use crate::ending::Ending;
 use crate::event::{Event, Person, WaitingOn};
+use crate::knobs::Knobs;
 use crate::observer::Answer;
 use crate::request::{Request, RequestKind};
 use crate::runner::forward::Flow;
@@ -100,6 +101,18 @@ impl Runner {
                 self.taken(request, None, Vec::new()).await?;
                 Ok(Followed::Resume)
             }
+            RequestKind::Knob { step, knob, value } => {
+                let refused = self.may_not_turn(step, knob, value);
+                let turned = Event::KnobTurned {
+                    step: step.clone(),
+                    knob: knob.clone(),
+                    value: value.clone(),
+                    by: request.body.by.clone(),
+                };
+                let more = if refused.is_none() { vec![turned] } else { Vec::new() };
+                self.taken(request, refused, more).await?;
+                Ok(Followed::Nothing)
+            }
             RequestKind::Approve { step, head } => {
                 let refused =
                     self.may_not_approve(step, &request.body.by).or_else(|| self.too_old(step, request));
@@ -148,6 +161,15 @@ impl Runner {
                 valid.as_secs()
             )
         })
+    }
+
+    /// Why a knob cannot be turned so.
+    fn may_not_turn(&self, step: &Name, knob: &str, value: &str) -> Option<String> {
+        match self.program.step(step).map(|step| &step.action) {
+            Some(Action::Backfill(_)) => Knobs::default().turn(knob, value).err(),
+            Some(other) => Some(format!("`{}` has no knobs", other.verb())),
+            None => Some(format!("the page has no step {step}")),
+        }
     }
 
     /// Why this person may not approve this step, if so.

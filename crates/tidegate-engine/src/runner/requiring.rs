@@ -1,6 +1,6 @@
 //! `@requires`: what must hold or be complete before a step, and what the gate evaluates again.
 
-use tidegate_runbook::{Action, Name, Question, Step, Via};
+use tidegate_runbook::{Action, Compare, Name, Question, Step, Via};
 
 use crate::error::StepError;
 use crate::event::Event;
@@ -28,6 +28,14 @@ pub(crate) fn fits_gate(step: &Step, home: &Name) -> bool {
     sql && of_home && step.login.is_none() && step.via == Via::Direct
 }
 
+/// A comparison whose finding the step relies on; one that keeps differences is relied on for those.
+fn certificate(step: &Step) -> Option<(&Step, &Compare)> {
+    match &step.action {
+        Action::Compare(compare) if !compare.expect_differences => Some((step, compare)),
+        _ => None,
+    }
+}
+
 impl Runner {
     /// Checks all that `step` requires. With `gated`, checks that fit the gate are left to it.
     pub(crate) async fn require(&mut self, step: &Step, gated: bool) -> Result<Required, Stop> {
@@ -38,6 +46,10 @@ impl Runner {
             }
             let refused = match &required.action {
                 Action::Check(_) => self.must_hold_now(required, gated).await?,
+                Action::Compare(compare) if gated || compare.expect_differences => {
+                    self.must_be_done(required)
+                }
+                Action::Compare(_) => self.must_hold_now(required, gated).await?,
                 Action::Watch(_) => self.watch_must_stand(required),
                 Action::Record(_) => self.must_be_done(required),
                 Action::Confirm(_) => self.must_be_approved(required),
@@ -47,6 +59,8 @@ impl Runner {
                 | Action::Seal(_)
                 | Action::Retire(_)
                 | Action::Evict(_)
+                | Action::Backfill(_)
+                | Action::Flags(_)
                 | Action::Command(_) => self.must_be_done(required),
             };
             if let Some(error) = refused {
@@ -65,6 +79,7 @@ impl Runner {
                 migrate.version.is_some(),
             ),
             Action::Retire(retire) => (Vec::new(), retire.version.is_some()),
+            Action::Backfill(backfill) => (Vec::new(), backfill.version.is_some()),
             _ => (Vec::new(), false),
         };
         let retired: &[String] = match &step.action {
@@ -76,10 +91,13 @@ impl Runner {
             retired,
             requires: required.iter().filter(|step| fits_gate(step, self.doors.home())).copied().collect(),
             seals: required.iter().filter(|step| matches!(step.action, Action::Seal(_))).copied().collect(),
+            barrier: None,
+            certificates: required.iter().filter_map(|step| certificate(step)).collect(),
             ensures: program.expand(&step.ensures),
             conserves: program.expand(&step.conserves),
             protect: program.protect(&step.id),
             versioned,
+            known: self.known.clone(),
         }
     }
 

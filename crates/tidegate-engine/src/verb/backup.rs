@@ -12,7 +12,7 @@ use crate::error::StepError;
 use crate::gate::milliseconds_since;
 use crate::job::Job;
 use crate::outcome::Outcome;
-use crate::verb::seal;
+use crate::verb::{flags, seal};
 
 mod contents;
 mod dump;
@@ -69,6 +69,7 @@ pub(crate) async fn perform(
     let kept = snapshot.records(job, records).await?;
     let mut dumped = dump::write(job, backup, &snapshot, &tools, &only).await?;
     let counted = snapshot.count(&dumped.contents.tables).await?;
+    let flags = flags::noted(&snapshot.session, job.program).await?;
     snapshot.session.run("ROLLBACK").await?;
     let seen = Seen { counted: &counted, steps: records, kept: &kept, partial: !only.is_empty() };
     let rehearsed = match &backup.rehearse {
@@ -84,6 +85,7 @@ pub(crate) async fn perform(
         let names: Vec<String> = only.iter().map(|(schema, name)| format!("{schema}.{name}")).collect();
         outcome.texts.insert("only".to_owned(), names.join(", "));
     }
+    outcome.texts.extend(flags);
     outcome.took_ms = milliseconds_since(begun);
     Ok((outcome, kept))
 }

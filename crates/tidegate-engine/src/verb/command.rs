@@ -59,7 +59,7 @@ fn outcome(job: Job<'_>, answered: Answered) -> Result<Outcome, StepError> {
                     .into_iter()
                     .map(|(name, value)| KeptColumn { name, type_name: value.type_name, text: value.text })
                     .collect(),
-                Reply::None | Reply::Rows(_) => Vec::new(),
+                Reply::None | Reply::Rows(_) | Reply::Compared(_) => Vec::new(),
             };
             Ok(Outcome { summary: "done".to_owned(), values, ..Outcome::default() })
         }

@@ -1,4 +1,4 @@
-//! `restore`: one transaction that fences, removes, replays, lifts the run's seals and records its outcome.
+//! `restore`: one transaction that fences, puts flags back, removes, replays, lifts the run's seals and records its outcome.
 //!
 //! Schema `tidegate` with lease and journal stays as it is. Until the transaction is committed nothing has happened,
 //! however it ends.
@@ -20,6 +20,7 @@ use crate::lease;
 use crate::outcome::Outcome;
 use crate::redact::Redactor;
 use crate::verb::backup::{dump_file, tools};
+use crate::verb::flags;
 
 mod loss;
 pub(crate) mod removal;
@@ -34,7 +35,7 @@ use replay::{Archive, Settings};
 #[must_use]
 pub(crate) fn plan(restore: &Restore) -> String {
     format!(
-        "in one transaction: remove everything but the journal, replay backup {}, lift this run's seals; every row written since is lost",
+        "in one transaction: remove everything but the journal, replay backup {}, lift this run's seals, put flags back; every row written since is lost",
         restore.backup
     )
 }
@@ -67,6 +68,7 @@ pub(crate) async fn perform(
     run_tx(session, step, &options, async |session: &Session| {
         let transaction = lease::fence(session, job.epoch).await?.ok_or(StepError::Fenced)?;
         crash::point(Site::GateFenced, step);
+        let moves = flags::put_back(session, job, backup_outcome).await?;
         removal::remove_everything(session, dump.public).await?;
         crash::point(Site::RestoreRemoved, step);
         let archive = Archive { tools: &dump.tools, file: &dump.file, list: &dump.list };
@@ -95,7 +97,8 @@ pub(crate) async fn perform(
             took_ms: milliseconds_since(begun),
             ..Outcome::default()
         };
-        let events = Redactor::new(job.values.secrets()).events(events(&outcome));
+        let events = moves.into_iter().chain(events(&outcome)).collect();
+        let events = Redactor::new(job.values.secrets()).events(events);
         let prepared = head.prepare(job.run(), job.epoch, events)?;
         prepared.must_follow(job.state)?;
         prepared.write(session).await?;

@@ -95,6 +95,24 @@ pub(crate) async fn must_stand(session: &Session, job: Job<'_>) -> Result<(), St
     ))
 }
 
+/// Refuses unless the step sealed this table, which is quoted and has its schema.
+pub(crate) async fn must_cover(session: &Session, job: Job<'_>, table: &str) -> Result<(), StepError> {
+    let (run, step) = (job.run(), job.step.id.as_str());
+    let rows = session
+        .query(
+            "SELECT FROM tidegate.seal WHERE run = $1 AND step = $2 AND relation = $3::text::regclass",
+            &[(&run, Type::UUID), (&step, Type::TEXT), (&table, Type::TEXT)],
+        )
+        .await?;
+    if !rows.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::refused(
+        format!("{step} does not seal {table}, so rows may be written while they are copied"),
+        "Seal that table in it.",
+    ))
+}
+
 /// The tables that the patterns name; each pattern must name at least one.
 pub(crate) async fn tables(session: &Session, patterns: &[String]) -> Result<Vec<Table>, StepError> {
     let mut tables: Vec<Table> = Vec::new();

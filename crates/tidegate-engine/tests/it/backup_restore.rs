@@ -146,3 +146,25 @@ fn a_backup_that_would_fail_stops_the_run_before_anything_is_done() {
         assert_eq!(stage.database.value::<i64>(columns).await, 1);
     });
 }
+
+#[test]
+fn a_restore_puts_flags_back_to_where_they_were_at_the_backup_under_a_new_epoch() {
+    on_stage(async {
+        let folder = Folder::new();
+        let (stage, text) = staged(&folder).await;
+        let flags = "\n[flags.app]\ncolumns = [\"on\"]\nlost_after = \"50ms\"\nrows = { off = [false], lit = [true] }\nmoves = [{ from = \"off\", to = \"lit\", back = true }]\n\n[flags.late]\ncolumns = [\"on\"]\nlost_after = \"50ms\"\nrows = { off = [false], lit = [true] }\nmoves = [{ from = \"off\", to = \"lit\", back = true }]\n```\n\n## First of all\n\n```toml\n# @flags light\nset = \"app\"\nto = \"lit\"\n```\n\n## Backup\n";
+        let text = text.replacen("\n```\n\n\n## Backup\n", flags, 1).replacen(
+            "## Change\n",
+            "## Change\n\n```toml\n# @flags dim\nset = \"app\"\nto = \"off\"\n```\n\n```toml\n# @flags late_light\nset = \"late\"\nto = \"lit\"\n```\n",
+            1,
+        );
+        done(&stage.run(&text).await);
+        let rows = "SELECT string_agg(name || ' ' || row_name || ' ' || epoch, ', ' ORDER BY name) FROM tidegate.flag_set";
+        assert_eq!(stage.database.value::<String>(rows).await, "app off 3, late lit 2");
+        let ending = stage.back(&text, Back::Way { way: name("all"), to: Some(name("backup")) }).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        assert_eq!(stage.database.value::<String>(rows).await, "app lit 4, late off 3");
+        let state = stage.state().await;
+        assert_eq!(state.flags[&name("app")].row, "lit");
+    });
+}

@@ -3,7 +3,13 @@
 #[cfg(test)]
 mod adopting;
 #[cfg(test)]
+mod backfills;
+#[cfg(test)]
 mod backup_restore;
+#[cfg(test)]
+mod catalog;
+#[cfg(test)]
+mod compares;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
@@ -27,6 +33,8 @@ mod leaves_nothing;
 #[cfg(test)]
 mod losses;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod pooled;
@@ -34,6 +42,8 @@ mod pooled;
 mod recounting;
 #[cfg(test)]
 mod stage_hand;
+#[cfg(test)]
+mod throttles;
 #[cfg(test)]
 mod waiting;
 #[cfg(test)]

@@ -42,6 +42,19 @@ fn a_short_hold_is_served_and_a_long_one_is_left_to_a_later_run() {
 }
 
 #[test]
+fn a_stage_that_was_taken_back_is_held_again() {
+    on_stage(async {
+        let stage = Stage::new("held_again").await;
+        let text = holding("1s");
+        done(&stage.run(&text).await);
+        let back = tidegate_engine::event::Back::Undo { to: None };
+        assert!(matches!(stage.back(&text, back).await, Ending::RolledBack { .. }));
+        let state = stage.state().await;
+        assert!(state.holds.is_empty(), "{:?}", state.holds);
+    });
+}
+
+#[test]
 fn time_under_watch_counts_and_a_trip_ends_the_hold() {
     on_stage(async {
         let stage = Stage::new("watched_hold").await;

@@ -157,6 +157,20 @@ fn a_way_that_waits_is_gone_on_with_and_never_left_by_going_forward() {
     });
 }
 
+#[test]
+fn what_only_an_unless_asks_is_no_step_of_a_way() {
+    on_stage(async {
+        let stage = Stage::new("unless").await;
+        let text = page(
+            "## S\n\n```sql\n-- @migrate m\nCREATE TABLE x ()\n-- @undo\nDROP TABLE x\n```\n\n## Rollback\n\n### By hand\n\n```toml\n# @way by_hand\nfrom = [\"s\"]\nto = \"start\"\n```\n\n```sql\n-- @check x_is_gone\n-- @only unless\n-- @expect true\nSELECT to_regclass('x') IS NULL\n```\n\n```sql\n-- @migrate drop_x\n-- @unless x_is_gone\nDROP TABLE x\n```\n",
+        );
+        done(&stage.run(&text).await);
+        let ending = stage.back(&text, Back::Way { way: name("by_hand"), to: None }).await;
+        assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
+        assert!(stage.database.value::<bool>("SELECT to_regclass('x') IS NULL").await);
+    });
+}
+
 /// A migration whose undo deletes and changes rows of a table that others use, too.
 const SHARED: &str = "
 ## S

@@ -3,7 +3,7 @@
 use crate::names::Name;
 use crate::runbook::{Runbook, Stage, Way};
 use crate::sql::{SqlBody, SqlStatement};
-use crate::step::{Action, Over, Question, Step};
+use crate::step::{Action, Over, Question, Step, Throttle};
 
 /// A step in its place.
 pub(super) struct Scope<'a> {
@@ -35,11 +35,11 @@ pub(super) struct Body<'a> {
 /// What a body is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// `migrate`, going forward or on a way back.
+    /// `migrate` and `backfill`, going forward or on a way back.
     Change,
     /// After `-- @undo`.
     Undo,
-    /// `record`, `check`, `watch` and their `@over`.
+    /// `record`, `check`, `compare`, `watch`, their `@over`, and what a backfill slows down for.
     Read,
     /// A check with `@attempt`: tries what it is allowed to, then rolls back.
     Attempt,
@@ -69,7 +69,23 @@ impl<'a> Scope<'a> {
                 asked(purpose, &check.question, check.over.as_ref())
             }
             Action::Watch(watch) => asked(Purpose::Read, &watch.question, watch.over.as_ref()),
-            _ => Vec::new(),
+            Action::Compare(compare) => {
+                [&compare.left, &compare.right].map(|query| one(Purpose::Read, query)).into()
+            }
+            Action::Backfill(backfill) => {
+                let throttles = backfill.throttles.iter().filter_map(throttle_query);
+                std::iter::once(one(Purpose::Change, &backfill.body))
+                    .chain(throttles.map(|query| body((Purpose::Read, query))))
+                    .collect()
+            }
+            Action::Backup(_)
+            | Action::Restore(_)
+            | Action::Seal(_)
+            | Action::Retire(_)
+            | Action::Evict(_)
+            | Action::Confirm(_)
+            | Action::Command(_)
+            | Action::Flags(_) => Vec::new(),
         }
     }
 
@@ -92,6 +108,17 @@ fn named<'a>(runbook: &'a Runbook, name: &Name) -> Vec<&'a Step> {
     match runbook.stage(name) {
         Some(stage) => stage.steps.iter().collect(),
         None => runbook.step(name).into_iter().collect(),
+    }
+}
+
+fn one(purpose: Purpose, statement: &SqlStatement) -> Body<'_> {
+    Body { purpose, statements: std::slice::from_ref(statement) }
+}
+
+fn throttle_query(throttle: &Throttle) -> Option<&SqlBody> {
+    match throttle {
+        Throttle::Canary { query, .. } | Throttle::Sql(query) => Some(query),
+        Throttle::ReplicaLag(_) | Throttle::LockWaiters(_) | Throttle::Autovacuum => None,
     }
 }
 

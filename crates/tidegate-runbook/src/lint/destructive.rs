@@ -1,9 +1,10 @@
-//! `destructive-without-requires`: nothing is destroyed on the way forward before a check has shown that nothing is
-//! lost, and before there is a backup. Ways back and `@undo` are exempt: there the loss statement takes this place.
+//! `destructive-without-requires`: nothing is destroyed on the way forward before a comparison or a check has shown that
+//! nothing is lost, and before there is a backup. Ways back and `@undo` are exempt: there the loss statement takes this place.
 
 use super::body::{Place, Purpose, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectation;
+use crate::names::Name;
 use crate::source::Span;
 use crate::sql::{Doomed, ObjectName, SqlStatement};
 use crate::sql_effect::may_be_same;
@@ -14,17 +15,22 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     let required = scope.required();
-    let backed_up = required.iter().any(|step| matches!(step.action, Action::Backup(_)));
+    let backups = required.iter().filter(|step| matches!(step.action, Action::Backup(_)));
+    let backups: Vec<&Name> = backups.map(|step| &step.id).collect();
+    let backed_up = !backups.is_empty();
     for (doomed, span, how) in doomed(scope) {
         let proven =
             !needs_proof(&doomed) || required.iter().any(|step| shows_nothing_is_lost(step, &doomed));
+        if backed_up && let Some(writer) = written_since(scope, &backups, &doomed) {
+            found.push(outdated(&doomed, span.clone(), &how, writer));
+        }
         if proven && backed_up {
             continue;
         }
         let mut missing = Vec::new();
         if !proven {
             missing.push(format!(
-                "a check with `@expect zero` or `@expect empty` that reads {}",
+                "a comparison whose first query reads all of {0}, or a check with `@expect zero` or `@expect empty` that reads it",
                 subject(&doomed)
             ));
         }
@@ -34,12 +40,48 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
         let message = format!(
             "{how} {} {doomed}, and no `@requires` of this step names {}",
             doomed.kind,
-            missing.join(" or ")
+            missing.join(", nor ")
         );
         let help =
-            format!("write {} above and name {} in `@requires`", missing.join(" and "), it(missing.len()));
+            format!("write {} above and name {} in `@requires`", missing.join(", and "), it(missing.len()));
         found.push(Diagnostic::error("destructive-without-requires", span, message, help));
     }
+}
+
+/// A step between the newest of the backups and this one that writes rows which are doomed here.
+fn written_since<'a>(scope: &Scope<'a>, backups: &[&Name], doomed: &Doomed) -> Option<&'a Step> {
+    if !matches!(doomed.kind, "table" | "rows" | "column" | "partition") {
+        return None;
+    }
+    let mut writer = None;
+    for (_, step) in scope.runbook.steps().take_while(|(_, step)| step.id != scope.step.id) {
+        let statements = match &step.action {
+            Action::Migrate(migrate) => migrate.body.statements.as_slice(),
+            Action::Backfill(backfill) => std::slice::from_ref(&backfill.body),
+            Action::Backup(_) if backups.contains(&&step.id) => {
+                writer = None;
+                continue;
+            }
+            _ => continue,
+        };
+        // What a DELETE takes away is in the backup.
+        let adding = statements.iter().filter(|statement| statement.effect.command != "DELETE");
+        let mut written = adding.flat_map(|statement| &statement.effect.writes);
+        if written.any(|written| may_be_same(written, doomed)) {
+            writer = writer.or(Some(step));
+        }
+    }
+    writer
+}
+
+fn outdated(doomed: &Doomed, span: Span, how: &str, writer: &Step) -> Diagnostic {
+    let message = format!(
+        "{how} {} {doomed}, and `{}` writes to it after the backup that this step requires",
+        doomed.kind, writer.id
+    );
+    let help = format!("take a backup below `{}` and name it in `@requires`", writer.id);
+    Diagnostic::error("backup-before-write", span, message, help)
+        .with_related(writer.head.clone(), "writes here")
 }
 
 fn it(count: usize) -> &'static str {
@@ -130,9 +172,17 @@ fn needs_proof(doomed: &Doomed) -> bool {
     matches!(doomed.kind, "table" | "rows" | "column" | "constraint" | "partition" | "schema")
 }
 
-/// Whether `step` is an SQL check that expects nothing and reads what is doomed.
+/// Whether `step` shows that nothing is lost with what is doomed: a check that expects nothing and reads it, or a
+/// comparison that finds every row of it elsewhere.
 fn shows_nothing_is_lost(step: &Step, doomed: &Doomed) -> bool {
-    let Action::Check(check) = &step.action else { return false };
+    let check = match &step.action {
+        Action::Check(check) => check,
+        Action::Compare(compare) => {
+            let mut whole = compare.left.effect.reads_whole.iter();
+            return !compare.expect_differences && whole.any(|read| reads_doomed(read, doomed));
+        }
+        _ => return false,
+    };
     let Question::Sql(sql) = &check.question else { return false };
     let expects_nothing =
         check.expect.iter().any(|expect| matches!(expect, Expectation::Zero | Expectation::Empty));

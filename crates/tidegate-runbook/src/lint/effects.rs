@@ -1,13 +1,14 @@
-//! `check-has-effects`: records, checks and watches may be asked at any time, so they change nothing. A check with
+//! `check-has-effects`: records, checks, comparisons and watches may be asked at any time, so they change nothing. A check with
 //! `@attempt` may try what a rollback takes back.
 
 use super::body::{Purpose, Scope};
 use crate::diagnostic::Diagnostic;
-use crate::sql::Effect;
+use crate::sql::{Effect, SqlStatement};
+use crate::step::Action;
 
 pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
     for body in scope.bodies() {
-        for statement in body.statements {
+        for statement in body.statements.iter().filter(|statement| !already_refused(scope, statement)) {
             let effect = &statement.effect;
             let why = match body.purpose {
                 Purpose::Read => read_changes(effect),
@@ -15,7 +16,10 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
                 Purpose::Change | Purpose::Undo => None,
             };
             let Some(why) = why.filter(|_| !effect.transaction_control) else { continue };
-            let verb = scope.step.action.verb();
+            let verb = match &scope.step.action {
+                Action::Backfill(_) => "throttle",
+                action => action.verb(),
+            };
             let message = format!("a {verb} only looks, and {why}");
             let help = match body.purpose {
                 Purpose::Attempt => {
@@ -29,6 +33,12 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
             found.push(Diagnostic::error("check-has-effects", statement.span.clone(), message, help));
         }
     }
+}
+
+/// What is no query has been refused as a side of a comparison.
+fn already_refused(scope: &Scope<'_>, statement: &SqlStatement) -> bool {
+    let query = matches!(statement.effect.command.as_str(), "SELECT" | "VALUES" | "TABLE");
+    matches!(scope.step.action, Action::Compare(_)) && !query
 }
 
 /// Why a statement is more than a look.

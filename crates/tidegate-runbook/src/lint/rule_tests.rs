@@ -1,6 +1,7 @@
 //! Rules against small runbooks that are put together here, so that a rule is tested apart from the page's grammar.
 
 mod book;
+mod copying;
 
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ fn the_message_says_what_is_missing_and_where() {
     let finding = found.iter().find(|f| f.code == "destructive-without-requires").unwrap();
     assert_eq!(
         finding.message,
-        "TRUNCATE destroys or hides rows a.b, and no `@requires` of this step names a check with `@expect zero` or `@expect empty` that reads a.b or a backup"
+        "TRUNCATE destroys or hides rows a.b, and no `@requires` of this step names a comparison whose first query reads all of a.b, or a check with `@expect zero` or `@expect empty` that reads it, nor a backup"
     );
     assert_eq!(finding.span, Some(span(10, 22)));
     assert!(finding.help.contains("both in `@requires`"), "{}", finding.help);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::names::{child, object, parts};
-use super::{destroys, functions};
+use super::{destroys, functions, whole};
 use crate::sql::{Effect, ObjectName};
 
 /// Walks the query and everything inside it, data-changing WITH parts included, and adds what it finds to `effect`.
@@ -15,6 +15,9 @@ pub(super) fn read(statement: &SyntaxNode, effect: &mut Effect) {
     let mut with_names = BTreeSet::new();
     let mut reads = Vec::new();
     for node in statement.descendants() {
+        if let Some(target) = target(&node).filter(|target| !effect.writes.contains(target)) {
+            effect.writes.push(target);
+        }
         match node.kind() {
             K::DELETE | K::UPDATE => {
                 writes = true;
@@ -48,8 +51,21 @@ pub(super) fn read(statement: &SyntaxNode, effect: &mut Effect) {
         statement.kind(),
         K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE | K::EXPLAIN
     );
+    effect.reads_whole = whole::of(statement);
+    effect.reads_whole.retain(|name| effect.reads.contains(name));
     effect.reads_only |= selects && !writes && effect.beyond_rollback.is_empty();
     effect.opaque |= selects && !writes && foreign_call;
+}
+
+/// The relation whose rows a command changes.
+fn target(node: &SyntaxNode) -> Option<ObjectName> {
+    let name = match node.kind() {
+        K::INSERT => child(node, &[K::RELATION_NAME_REF]),
+        K::UPDATE | K::DELETE => child(node, &[K::RELATION_NAME]),
+        K::MERGE => child(node, &[K::TABLE_RELATION_NAME]),
+        _ => None,
+    };
+    object("relation", &name?)
 }
 
 /// Notes what a call does; answers whether it is of a function that is not PostgreSQL's own.

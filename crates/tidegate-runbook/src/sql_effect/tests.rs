@@ -283,3 +283,79 @@ fn effects_are_told_from_the_tree() {
     }
     assert!(EFFECTS.len() > 150);
 }
+
+fn names(objects: &[ObjectName]) -> String {
+    objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn effect(text: &str) -> Effect {
+    let parse = SourceFile::parse(text);
+    assert!(parse.errors().is_empty(), "{text}: {:?}", parse.errors());
+    effect_of(&parse.syntax_node().children().next().unwrap())
+}
+
+#[test]
+fn a_query_reads_whole_what_no_part_of_it_narrows() {
+    for (text, whole) in [
+        ("SELECT a, b FROM s.t", "s.t"),
+        ("SELECT t.a, x.b FROM t LEFT JOIN x USING (a)", "t"),
+        ("SELECT t.a, x.b FROM t RIGHT OUTER JOIN x USING (a)", "x"),
+        ("SELECT t.a, x.b FROM t FULL JOIN x USING (a)", "t, x"),
+        ("SELECT t.a FROM t LEFT JOIN x USING (a) LEFT JOIN y USING (a) ORDER BY 1", "t"),
+        ("SELECT a, (SELECT count(*) FROM x WHERE x.a = t.a) FROM t", "t"),
+        ("SELECT a, count(*) OVER (PARTITION BY b) FROM t", "t"),
+        ("SELECT a FROM t UNION ALL SELECT a FROM u", "t, u"),
+        ("(SELECT a FROM t)", "t"),
+        ("TABLE s.t", "s.t"),
+        ("WITH x AS (SELECT 1) SELECT a FROM t", "t"),
+    ] {
+        assert_eq!(names(&effect(text).reads_whole), whole, "{text}");
+    }
+    for text in [
+        "SELECT a FROM t WHERE a > 1",
+        "SELECT a FROM t WHERE true",
+        "SELECT a FROM t LIMIT 5",
+        "SELECT a FROM t OFFSET 5",
+        "SELECT a FROM t FETCH FIRST ROW ONLY",
+        "SELECT a FROM t GROUP BY a",
+        "SELECT DISTINCT a FROM t",
+        "SELECT DISTINCT ON (a) a, b FROM t",
+        "SELECT count(*) FROM t",
+        "SELECT 1 AS k, pg_catalog.max(a) + 1 FROM t",
+        "SELECT a FROM t, u",
+        "SELECT a FROM t JOIN u USING (a)",
+        "SELECT a FROM t CROSS JOIN u",
+        "SELECT u.a FROM u JOIN t USING (a)",
+        "SELECT a FROM ONLY t",
+        "SELECT a FROM t TABLESAMPLE system (5)",
+        "SELECT a FROM t EXCEPT SELECT a FROM u",
+        "SELECT a FROM t INTERSECT SELECT a FROM u",
+        "SELECT a FROM t UNION SELECT a FROM u LIMIT 1",
+        "(SELECT a FROM t) LIMIT 1",
+        "TABLE t LIMIT 1",
+        "WITH t AS (SELECT 1 AS a) SELECT a FROM t",
+        "WITH t AS (SELECT 1 AS a) SELECT a FROM t UNION ALL SELECT a FROM t",
+        "SELECT a FROM (SELECT a FROM t) AS s",
+        "SELECT 1",
+        "INSERT INTO t SELECT a FROM u",
+    ] {
+        assert_eq!(names(&effect(text).reads_whole), "", "{text}");
+    }
+}
+
+#[test]
+fn the_relations_whose_rows_change_are_named_the_statements_own_first() {
+    for (text, writes) in [
+        ("INSERT INTO s.t AS x SELECT 1", "s.t"),
+        ("UPDATE ONLY t AS x SET a = 1 FROM u WHERE x.a = u.a", "t"),
+        ("DELETE FROM \"T\" USING u WHERE true", "T"),
+        ("MERGE INTO s.t USING u ON true WHEN MATCHED THEN DELETE", "s.t"),
+        ("MERGE INTO ONLY t x USING u ON true WHEN MATCHED THEN DELETE", "t"),
+        ("WITH a AS (DELETE FROM u RETURNING *), b AS (UPDATE t SET a = 1) INSERT INTO t TABLE a", "t, u"),
+        ("WITH a AS (DELETE FROM u RETURNING *) SELECT * FROM a", "u"),
+        ("SELECT * FROM t FOR UPDATE", ""),
+        ("TRUNCATE t", ""),
+    ] {
+        assert_eq!(names(&effect(text).writes), writes, "{text}");
+    }
+}

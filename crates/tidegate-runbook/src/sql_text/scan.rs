@@ -8,7 +8,7 @@ use std::ops::Range;
 use squawk_lexer::{TokenKind, tokenize};
 
 use crate::names::{Name, NotAName};
-use crate::sql::SqlPiece;
+use crate::sql::{DifferencePart, RelationRef, SqlPiece};
 use crate::value::ValueRef;
 
 /// One statement's place in the text and the values in it.
@@ -30,7 +30,19 @@ pub(super) struct FoundValue {
     /// How it is written.
     pub(super) form: ValueForm,
     /// Which value, if its name is one.
-    pub(super) piece: Result<SqlPiece, NotAName>,
+    pub(super) piece: Result<SqlPiece, NoValue>,
+}
+
+/// Why what is written as a value can be none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoValue {
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    /// What follows the dot in `:{a.b}` is no kind of difference.
+    #[error(
+        "a comparison keeps `missing`, `extra` and `differing`, and a record keeps one relation, `:{{id}}`"
+    )]
+    Part,
 }
 
 /// The four ways to write a value.
@@ -263,9 +275,9 @@ fn bare(rest: &str) -> Option<&str> {
     rest.get(..root + field)
 }
 
-fn piece(form: ValueForm, inner: &str) -> Result<SqlPiece, NotAName> {
+fn piece(form: ValueForm, inner: &str) -> Result<SqlPiece, NoValue> {
     if form == ValueForm::Relation {
-        return Name::parse(inner).map(SqlPiece::Relation);
+        return relation(inner).map(SqlPiece::Relation);
     }
     let value = match inner.split_once('.') {
         Some((root, field)) => ValueRef { root: Name::parse(root)?, field: Some(Name::parse(field)?) },
@@ -276,4 +288,13 @@ fn piece(form: ValueForm, inner: &str) -> Result<SqlPiece, NotAName> {
         ValueForm::Literal => SqlPiece::Literal(value),
         ValueForm::Identifier | ValueForm::Relation => SqlPiece::Identifier(value),
     })
+}
+
+/// `id` or `id.part`, as it stands between the braces.
+pub(super) fn relation(inner: &str) -> Result<RelationRef, NoValue> {
+    let (step, part) = match inner.split_once('.') {
+        None => (inner, None),
+        Some((step, part)) => (step, Some(DifferencePart::parse(part).ok_or(NoValue::Part)?)),
+    };
+    Ok(RelationRef { step: Name::parse(step)?, part })
 }

@@ -117,7 +117,9 @@ fn names_that_no_value_can_have_are_named() {
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(diagnostics[0].code, "value-name");
     assert_eq!(diagnostics[0].span.as_ref().map(|s| s.range.clone()), Some(107..113));
-    assert_eq!(codes("SELECT :'a.B', :\"_a\", :{a.missing}"), ["value-name", "value-name", "value-name"]);
+    assert_eq!(codes("SELECT :'a.B', :\"_a\", :{a.lost}"), ["value-name", "value-name", "value-name"]);
+    let (_, diagnostics) = read("SELECT * FROM :{a.lost}");
+    assert!(diagnostics[0].help.contains("`missing`, `extra` and `differing`"), "{}", diagnostics[0].help);
 }
 
 #[test]
@@ -356,5 +358,42 @@ proptest::proptest! {
     #[test]
     fn any_text_is_read_faithfully(text in "\\PC*") {
         assert_faithful(&text);
+    }
+}
+
+#[test]
+fn what_ends_an_insert_and_skips_rows_is_taken_off() {
+    let without = |text: &str| {
+        let without = without_do_nothing(&clean(text).statements[0]);
+        without.map(|statement| match statement.pieces.as_slice() {
+            [.., SqlPiece::Text(last)] => last.clone(),
+            pieces => panic!("{pieces:?}"),
+        })
+    };
+    let plain = Some("INSERT INTO t SELECT * FROM chunk ".to_owned());
+    for clause in [
+        "ON CONFLICT DO NOTHING",
+        "on conflict do nothing;",
+        "ON CONFLICT (id) DO NOTHING",
+        "ON CONFLICT (a, lower(b)) /* known */ DO\nNOTHING -- already",
+        "ON CONFLICT ON CONSTRAINT \"t on\" DO NOTHING",
+    ] {
+        assert_eq!(without(&format!("INSERT INTO t SELECT * FROM chunk {clause}")), plain, "{clause}");
+    }
+    assert_eq!(
+        without("INSERT INTO t SELECT :a FROM chunk ON CONFLICT DO NOTHING").as_deref(),
+        Some(" FROM chunk ")
+    );
+    for kept in [
+        "INSERT INTO t SELECT * FROM chunk",
+        "INSERT INTO t SELECT * FROM chunk ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT INTO t SELECT * FROM chunk ON CONFLICT (id) DO UPDATE SET a = 1",
+        "INSERT INTO t SELECT * FROM chunk ON CONFLICT (id) WHERE a > 1 DO NOTHING",
+        "INSERT INTO t SELECT 'ON CONFLICT DO NOTHING' FROM chunk",
+        "WITH x AS (INSERT INTO t SELECT * FROM chunk ON CONFLICT DO NOTHING RETURNING 1) SELECT * FROM x",
+        "MERGE INTO t USING chunk ON t.id = chunk.id WHEN MATCHED THEN DO NOTHING",
+        "UPDATE t SET a = 1 FROM chunk",
+    ] {
+        assert_eq!(without(kept), None, "{kept}");
     }
 }

@@ -12,7 +12,9 @@ use tidegate_runbook::parse;
 /// The specification that the crate `markdown-it` ships for its own tests.
 fn specification() -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
+        // Packages of other platforms were not needed to build, and may not be on this machine.
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &this_platform()])
+        .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .output()
         .expect("cargo can be run");
@@ -26,6 +28,13 @@ fn specification() -> PathBuf {
         .and_then(|package| package["manifest_path"].as_str())
         .expect("markdown-it is a development dependency");
     Path::new(manifest).with_file_name("tests/fixtures/commonmark/spec.txt")
+}
+
+/// The name that the compiler has for the platform which it builds for when not told another.
+fn this_platform() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc can be run");
+    let told = String::from_utf8(output.stdout).expect("text");
+    told.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its platform").to_owned()
 }
 
 /// The Markdown halves of the specification's examples; an arrow stands for a tab.

@@ -1,6 +1,9 @@
 //! Runbooks that hold.
 
-use tidegate_runbook::{Action, Address, FileContent, Over, Question, StoreKind, parse};
+use tidegate_runbook::{
+    Action, Address, BackfillSource, CompareMode, DifferencePart, Equality, FileContent, Name, Over,
+    Question, RelationRef, Side, SqlPiece, StoreKind, Throttle, parse,
+};
 
 use crate::scenario::{findings, folder, pages, sources};
 
@@ -59,6 +62,72 @@ fn a_runbook_says_what_its_page_says() {
     assert_eq!(step("pools").store.expect("a store").as_str(), "pooler");
     assert_eq!(step("healthy").store.expect("a store").as_str(), "service");
     assert_eq!(runbook.ways[0].to.as_ref().expect("a stage").as_str(), "backup");
+}
+
+#[test]
+fn a_page_that_switches_says_what_is_compared_copied_and_moved() {
+    let runbook = parse(&sources(&folder("good/switched.md"))).runbook.expect("a runbook");
+    let name = |text: &str| Name::parse(text).expect("a name");
+    let action = |id: &str| runbook.step(&name(id)).expect("the step").action.clone();
+
+    let [accounts, alias] = runbook.flags.as_slice() else { panic!("two sets") };
+    let rows: Vec<&str> = accounts.rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(rows, ["v1", "mirrored", "dual", "write_v2", "steady", "catching_up"]);
+    let catching_up = accounts.row(&name("catching_up")).expect("a row");
+    assert_eq!((catching_up.values.as_slice(), catching_up.lock_first), ([true; 3].as_slice(), Side::New));
+    assert_eq!(accounts.rows[0].lock_first, Side::Old);
+    assert_eq!((accounts.grant.as_slice(), accounts.initial.as_str()), (["app".to_owned()].as_slice(), "v1"));
+    assert_eq!(alias.initial.as_str(), "off");
+    let dual = name("dual");
+    let into_dual: Vec<(&str, usize)> =
+        accounts.moves_to(&dual).map(|(from, requires)| (from.as_str(), requires.len())).collect();
+    assert_eq!(into_dual, [("mirrored", 2), ("write_v2", 0)]);
+    let Action::Flags(mirror) = action("mirror_on") else { panic!("a move") };
+    assert_eq!((mirror.set.as_str(), mirror.to.as_str()), ("accounts", "mirrored"));
+
+    let Action::Backfill(copy) = action("copy_accounts") else { panic!("a backfill") };
+    assert_eq!(copy.source, BackfillSource::Table("v1.accounts".into()));
+    assert_eq!((copy.key.join(" "), copy.reads.join(" ")), ("region id".into(), "v1.plans".into()));
+    assert_eq!(copy.after, Some(name("mirror_on")));
+    assert_eq!((copy.workers, copy.target.as_millis(), copy.rows), (4, 50, (50, 5_000)));
+    assert_eq!(
+        (copy.version.as_deref(), copy.name.as_str(), copy.checksum.len()),
+        (Some("0001"), "copy_accounts", 64)
+    );
+    let [lag, waiters, vacuum, canary, sql] = copy.throttles.as_slice() else { panic!("five throttles") };
+    assert!(matches!(lag, Throttle::ReplicaLag(lag) if lag.as_secs() == 5));
+    assert!(matches!(waiters, Throttle::LockWaiters(3)) && matches!(vacuum, Throttle::Autovacuum));
+    let Throttle::Canary { limit, query } = canary else { panic!("a canary") };
+    assert_eq!((limit.as_millis(), query.statements.len()), (50, 1));
+    let Throttle::Sql(query) = sql else { panic!("a query") };
+    let page = std::fs::read_to_string(folder("good/switched.md")).expect("the page");
+    let span = &query.statements[0].span.range;
+    assert!(page[span.clone()].starts_with("SELECT count(*) > 80"), "{}", &page[span.clone()]);
+
+    let Action::Compare(found) = action("found") else { panic!("a comparison") };
+    assert!(found.expect_differences && found.equal == Equality::Values && found.mode == CompareMode::Equal);
+    assert_eq!((found.settle.map(|settle| settle.as_secs()), found.at_most), (Some(2), 500));
+    assert_eq!(found.right.effect.reads[0].to_string(), "v2.accounts");
+    let Action::Compare(parity) = action("parity") else { panic!("a comparison") };
+    assert_eq!(
+        (parity.key.as_slice(), parity.mode),
+        (["Region".into(), "id".into()].as_slice(), CompareMode::Contained)
+    );
+    assert_eq!((parity.equal, parity.at_most, parity.settle), (Equality::Text, 10_000, None));
+    assert_eq!(parity.accepted[1].key, ["us", "4\"2"]);
+    assert_eq!(parity.accepted[0].reason, "closed in March, by hand");
+
+    let Action::Backfill(repair) = action("take_away") else { panic!("a backfill") };
+    let extra = RelationRef { step: name("found"), part: Some(DifferencePart::Extra) };
+    assert_eq!(
+        (repair.source, repair.key, repair.after),
+        (BackfillSource::Differences(extra), vec!["id".into()], None)
+    );
+    assert_eq!((repair.workers, repair.target.as_millis(), repair.rows), (2, 80, (100, 50_000)));
+    let Action::Check(check) = action("little_differs") else { panic!("a check") };
+    let Question::Sql(body) = check.question else { panic!("sql") };
+    let differing = RelationRef { step: name("found"), part: Some(DifferencePart::Differing) };
+    assert!(body.statements[0].pieces.contains(&SqlPiece::Relation(differing)));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use crate::scenario::{findings, folder, pages, sources};
 
 /// Fewest pages that must be there, so that a lost folder is noticed.
-const PAGES_MIN: usize = 70;
+const PAGES_MIN: usize = 240;
 
 #[test]
 fn every_slip_is_named_with_its_place() {

@@ -33,7 +33,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Pieces from which pages are put together.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 58] = [
     "```",
     "````",
     "~~~",
@@ -73,6 +73,24 @@ const PIECES: [&str; 40] = [
     ":a",
     "{{a}}",
     "@over SELECT",
+    "compare c",
+    "backfill d",
+    "flags e",
+    "against",
+    "key id, \"b\"",
+    "source a",
+    "source :{c.extra}",
+    "after e",
+    "accept \"1\" why",
+    "throttle canary 5ms SELECT 1",
+    "expect differences",
+    "rows 1..2",
+    "INSERT INTO b SELECT * FROM chunk",
+    "[flags.a]\ncolumns = [\"x\"]\n",
+    "rows = { u = [true], v = { values = [false], lock_first = \"new\" } }\n",
+    "moves = [{ from = \"u\", to = \"v\", requires = [\"a\"], back = true }]\n",
+    "set = \"a\"\nto = \"v\"\n",
+    ":{c.missing}",
     "$TG_A",
 ];
 

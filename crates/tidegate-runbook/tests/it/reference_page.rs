@@ -16,6 +16,10 @@ scratch = "$SCRATCH_URL"
 [stores.service]
 kind = "http"
 url = "https://orders.example"
+[flags.orders]
+columns = ["dual"]
+rows = { v1 = [false], mirrored = [true] }
+moves = [{ from = "v1", to = "mirrored", back = true }]
 [parameters]
 backup_dir = { type = "path" }
 region = { type = "text" }
@@ -30,6 +34,15 @@ window_end = { type = "timestamp" }
 -- @check something
 -- @expect zero
 SELECT 0
+```
+
+```sql
+-- @compare differs
+-- @key id
+-- @expect differences
+SELECT id FROM v1.orders
+-- @against
+SELECT id FROM v2.orders
 ```
 
 "#;
@@ -86,7 +99,7 @@ fn every_step_of_the_reference_is_read() {
         assert!(!wrong, "{block}\n{described}");
         steps += 1;
     }
-    assert!(steps >= 12, "{steps}");
+    assert!(steps >= 18, "{steps}");
 }
 
 #[test]

@@ -62,14 +62,16 @@ fn endless_lists_are_cut_off() {
     let stores: String =
         (0..5_000).map(|n| format!("[stores.s{n}]\nkind = \"http\"\nurl = \"$A{n}\"\n")).collect();
     let parameters: String = (0..5_000).map(|n| format!("p{n} = {{ type = \"int\" }}\n")).collect();
+    let sets: String =
+        (0..5_000).map(|n| format!("[flags.f{n}]\ncolumns = [\"x\"]\nrows = {{ a = [true] }}\n")).collect();
     let required: String = (0..5_000).map(|n| format!(" n{n}")).collect();
     let properties = "-- @requires a\n".repeat(5_000);
     let page = format!(
-        "{head}{stores}[parameters]\n{parameters}```\n\n## One\n\n```sql\n-- @check a\n-- @expect zero\n-- @requires{required}\nSELECT 0\n```\n\n```sql\n-- @check b\n{properties}SELECT 0\n```\n"
+        "{head}{stores}{sets}[parameters]\n{parameters}```\n\n## One\n\n```sql\n-- @check a\n-- @expect zero\n-- @requires{required}\nSELECT 0\n```\n\n```sql\n-- @check b\n{properties}SELECT 0\n```\n"
     );
     let parsed = parse(&alone(page));
     let count = |code: &str| parsed.diagnostics.iter().filter(|found| found.code == code).count();
-    assert_eq!(count("toml-value"), 2);
+    assert_eq!(count("toml-value"), 3);
     assert_eq!(count("unknown-name"), 1_000);
     assert_eq!(count("too-many-properties"), 1);
 }

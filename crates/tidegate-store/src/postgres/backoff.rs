@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 /// Waits drawn evenly from zero to a bound that doubles.
+#[derive(Debug)]
 pub(super) struct Backoff {
     bound: Duration,
     max: Duration,

@@ -98,6 +98,12 @@ impl Failure {
         }))
     }
 
+    /// The failure of a caller who cannot use what the server answered; `message` says what and why.
+    #[must_use]
+    pub fn unusable_answer(message: impl Into<String>) -> Failure {
+        Failure::new(FailureKind::Other, message)
+    }
+
     /// The failure of a request over an open connection.
     pub(super) fn from_driver(error: &tokio_postgres::Error) -> Failure {
         if let Some(said) = error.as_db_error() {

@@ -25,7 +25,7 @@ const SYSTEM_ROOTS: [&str; 5] = [
 ];
 
 /// The operating system's root certificates: `SSL_CERT_FILE`, or the first of the usual places.
-pub(super) fn system_roots_file() -> Option<PathBuf> {
+pub fn system_roots_file() -> Option<PathBuf> {
     std::env::var_os("SSL_CERT_FILE")
         .map(PathBuf::from)
         .into_iter()

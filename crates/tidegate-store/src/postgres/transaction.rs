@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use super::answer::Answer;
 use super::backoff::Backoff;
 use super::failure::{Failure, FailureKind};
 use super::quote::quote_literal;
@@ -14,6 +15,9 @@ pub const ATTEMPTS_MAX: u32 = 100;
 
 /// What a savepoint answers outside of a transaction.
 const NO_TRANSACTION: &str = "25P01";
+
+/// Statements of [`begin_statements`], each with one answer.
+const BEGIN_ANSWERS: usize = 5;
 
 /// What concurrent transactions may see of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,13 +112,6 @@ impl TxError for Failure {
     }
 }
 
-/// How one attempt ended.
-enum Attempt<T, E> {
-    Committed(T),
-    RolledBack(E),
-    Unknown(Failure),
-}
-
 /// Runs `body` in a transaction.
 ///
 /// `BEGIN` and the settings go out in one round trip; none of them takes a snapshot. The name, after the prefix, is
@@ -131,64 +128,135 @@ pub async fn run_tx<T, E: TxError>(
     options: &TxOptions,
     mut body: impl AsyncFnMut(&Session) -> Result<T, E>,
 ) -> TxOutcome<T, E> {
-    let span = tracing::info_span!(
-        "transaction",
-        tx = name,
-        attempts = tracing::field::Empty,
-        outcome = tracing::field::Empty,
-        elapsed_ms = tracing::field::Empty,
-    );
-    let started = Instant::now();
-    let mut attempts: u32 = 0;
-    let outcome =
-        run_attempts(session, name, options, &mut body, &mut attempts).instrument(span.clone()).await;
-    let ended_as = match &outcome {
-        TxOutcome::Committed(_) => "committed",
-        TxOutcome::RolledBack(_) => "rolled back",
-        TxOutcome::Unknown(_) => "unknown",
-    };
-    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.record("attempts", attempts);
-    span.record("outcome", ended_as);
-    span.record("elapsed_ms", elapsed_ms);
-    tracing::debug!(
-        parent: &span,
-        tx = name,
-        outcome = ended_as,
-        attempts,
-        elapsed_ms,
-        "a transaction ended"
-    );
-    outcome
+    let mut attempts = TxAttempts::new(session, name, options, "");
+    let span = attempts.span();
+    async {
+        loop {
+            let ended = match attempts.begin().await {
+                Ok(_) => body(session).await,
+                Err(failure) => Err(E::from(failure)),
+            };
+            if let Some(outcome) = attempts.end(ended).await {
+                return outcome;
+            }
+        }
+    }
+    .instrument(span)
+    .await
 }
 
-async fn run_attempts<T, E: TxError>(
-    session: &Session,
-    name: &str,
-    options: &TxOptions,
-    body: &mut impl AsyncFnMut(&Session) -> Result<T, E>,
-    attempts: &mut u32,
-) -> TxOutcome<T, E> {
-    let begin = begin_statements(name, options);
-    let mut backoff = Backoff::new(options.backoff_base, options.backoff_max, options.jitter_seed);
-    loop {
-        *attempts += 1;
-        let error = match attempt(session, &begin, body).await {
-            Attempt::Committed(value) => return TxOutcome::Committed(value),
-            Attempt::Unknown(failure) => return TxOutcome::Unknown(failure),
-            Attempt::RolledBack(error) => error,
-        };
-        let again = error.failure().is_some_and(|failure| is_retried(failure, options))
-            && *attempts < options.attempts.min(ATTEMPTS_MAX)
-            && !session.is_closed();
-        if !again {
-            return TxOutcome::RolledBack(error);
+/// The attempts at one transaction, for a caller who stands between `BEGIN` and the body: [`run_tx`] in pieces.
+///
+/// Each attempt is one [`TxAttempts::begin`] and one [`TxAttempts::end`]. When this is dropped between them a ROLLBACK
+/// is queued behind what runs.
+#[derive(Debug)]
+pub struct TxAttempts<'a> {
+    session: &'a Session,
+    name: &'a str,
+    options: &'a TxOptions,
+    begin: String,
+    backoff: Backoff,
+    made: u32,
+    open: Option<OpenTransaction<'a>>,
+    span: tracing::Span,
+    started: Instant,
+}
+
+impl<'a> TxAttempts<'a> {
+    /// None yet. The opening is SQL text of statements that go out with `BEGIN` in the same round trip, anew in each
+    /// attempt: a lock that must come first, and what is read under it. It may be empty; values in it pass
+    /// [`super::quote_literal`].
+    #[must_use]
+    pub fn new(session: &'a Session, name: &'a str, options: &'a TxOptions, opening: &str) -> TxAttempts<'a> {
+        let mut begin = begin_statements(name, options);
+        if !opening.is_empty() {
+            begin.push_str("; ");
+            begin.push_str(opening);
         }
-        let wait = backoff.next_wait();
+        TxAttempts {
+            session,
+            name,
+            options,
+            begin,
+            backoff: Backoff::new(options.backoff_base, options.backoff_max, options.jitter_seed),
+            made: 0,
+            open: None,
+            span: tracing::info_span!(
+                "transaction",
+                tx = name,
+                attempts = tracing::field::Empty,
+                outcome = tracing::field::Empty,
+                elapsed_ms = tracing::field::Empty,
+            ),
+            started: Instant::now(),
+        }
+    }
+
+    /// The span that all of it belongs in.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        self.span.clone()
+    }
+
+    /// Begins an attempt. Returns the answers to the opening.
+    ///
+    /// # Errors
+    /// The server's: hand it to [`TxAttempts::end`] in the body's place.
+    pub async fn begin(&mut self) -> Result<Vec<Answer>, Failure> {
+        self.made += 1;
+        self.open = Some(OpenTransaction { session: self.session, ended: false });
+        let mut answers = self.session.run(&self.begin).await?;
+        answers.drain(..BEGIN_ANSWERS.min(answers.len()));
+        Ok(answers)
+    }
+
+    /// Ends the attempt as its body ended. `None`: after a wait, it is to be begun again.
+    pub async fn end<T, E: TxError>(&mut self, ended: Result<T, E>) -> Option<TxOutcome<T, E>> {
+        let error = match (ended, self.open.take()) {
+            (Ok(value), Some(mut open)) => match open.commit().await {
+                Ended::Committed => return Some(self.report("committed", TxOutcome::Committed(value))),
+                Ended::RolledBack(failure) => E::from(failure),
+                Ended::Unknown(failure) => return Some(self.report("unknown", TxOutcome::Unknown(failure))),
+            },
+            (Ok(_), None) => {
+                E::from(Failure::new(FailureKind::Other, "a transaction was ended that was not begun"))
+            }
+            (Err(error), open) => {
+                if let Some(mut open) = open {
+                    open.roll_back().await;
+                }
+                error
+            }
+        };
+        let again = error.failure().is_some_and(|failure| is_retried(failure, self.options))
+            && self.made < self.options.attempts.min(ATTEMPTS_MAX)
+            && !self.session.is_closed();
+        if !again {
+            return Some(self.report("rolled back", TxOutcome::RolledBack(error)));
+        }
+        let wait = self.backoff.next_wait();
         if let Some(failure) = error.failure() {
-            tracing::debug!(%failure, attempt = *attempts, ?wait, "a transaction is tried again");
+            tracing::debug!(%failure, attempt = self.made, ?wait, "a transaction is tried again");
         }
         tokio::time::sleep(wait).await;
+        None
+    }
+
+    fn report<T, E>(&self, ended_as: &str, outcome: TxOutcome<T, E>) -> TxOutcome<T, E> {
+        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (span, attempts) = (&self.span, self.made);
+        span.record("attempts", attempts);
+        span.record("outcome", ended_as);
+        span.record("elapsed_ms", elapsed_ms);
+        tracing::debug!(
+            parent: span,
+            tx = self.name,
+            outcome = ended_as,
+            attempts,
+            elapsed_ms,
+            "a transaction ended"
+        );
+        outcome
     }
 }
 
@@ -200,32 +268,6 @@ fn is_retried(failure: &Failure, options: &TxOptions) -> bool {
     }
 }
 
-async fn attempt<T, E: TxError>(
-    session: &Session,
-    begin: &str,
-    body: &mut impl AsyncFnMut(&Session) -> Result<T, E>,
-) -> Attempt<T, E> {
-    let mut open = OpenTransaction { session, ended: false };
-    let value = match session.run(begin).await {
-        Ok(_) => match body(session).await {
-            Ok(value) => value,
-            Err(error) => {
-                open.roll_back().await;
-                return Attempt::RolledBack(error);
-            }
-        },
-        Err(failure) => {
-            open.roll_back().await;
-            return Attempt::RolledBack(E::from(failure));
-        }
-    };
-    match open.commit().await {
-        Ended::Committed => Attempt::Committed(value),
-        Ended::RolledBack(failure) => Attempt::RolledBack(E::from(failure)),
-        Ended::Unknown(failure) => Attempt::Unknown(failure),
-    }
-}
-
 /// How COMMIT was answered.
 enum Ended {
     Committed,
@@ -234,6 +276,7 @@ enum Ended {
 }
 
 /// A transaction that is rolled back when it is dropped before its end.
+#[derive(Debug)]
 struct OpenTransaction<'a> {
     session: &'a Session,
     ended: bool,

@@ -11,9 +11,13 @@ mod doubt;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod listening;
+#[cfg(test)]
 mod passwords;
 #[cfg(test)]
 mod pgbouncer;
+#[cfg(all(test, feature = "pool"))]
+mod pool;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::Cluster;
 use tidegate_store::postgres::{
-    Failure, FailureKind, Isolation, Session, TxError, TxOptions, TxOutcome, run_tx,
+    Failure, FailureKind, Isolation, Session, TxAttempts, TxError, TxOptions, TxOutcome, run_tx,
 };
 
 use crate::door::{session, value};
@@ -307,6 +307,49 @@ async fn a_dropped_transaction_is_rolled_back_and_the_session_goes_on() {
         run_tx(&session, "next", &options, async |session| session.run("INSERT INTO t VALUES (2)").await);
     committed(next.await);
     assert_eq!(count(&session).await, "1");
+}
+
+#[tokio::test]
+async fn what_goes_out_with_begin_is_answered_and_asked_anew_in_each_attempt() {
+    let database = Cluster::shared().await.database("opening").await;
+    database.execute("CREATE TABLE t (a int)").await;
+    let (session, other) = (session(&database.url()).await, session(&database.url()).await);
+    let opening = "SELECT count(*) FROM t; SELECT current_setting('lock_timeout')";
+    let options = TxOptions { isolation: Isolation::Serializable, ..quick() };
+    let mut attempts = TxAttempts::new(&session, "opened", &options, opening);
+    let mut seen = Vec::new();
+    let outcome = loop {
+        let ended = match attempts.begin().await {
+            Ok(answers) => {
+                assert_eq!(answers.len(), 2);
+                assert_eq!(answers[1].single(), Some(Some("2s")));
+                seen.push(answers[0].single().unwrap().unwrap().to_owned());
+                other.run("INSERT INTO t VALUES (1)").await.unwrap();
+                let again = "DO $$BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END$$";
+                if seen.len() < 3 { session.run(again).await.map(drop) } else { Ok(()) }
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Some(outcome) = attempts.end(ended).await {
+            break outcome;
+        }
+    };
+    committed(outcome);
+    assert_eq!(seen, ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn an_opening_that_fails_is_rolled_back_and_never_reaches_the_body() {
+    let database = Cluster::shared().await.database("bad_opening").await;
+    let session = session(&database.url()).await;
+    let options = quick();
+    let mut attempts = TxAttempts::new(&session, "opened", &options, "SELECT 1 / 0");
+    let failure = attempts.begin().await.unwrap_err();
+    let outcome = attempts.end(Err::<(), _>(failure)).await.unwrap();
+    assert_eq!(rolled_back(outcome).sqlstate(), Some("22012"));
+    let outcome: TxOutcome<(), Failure> = attempts.end(Ok(())).await.unwrap();
+    assert!(rolled_back(outcome).message().contains("not begun"));
+    assert_eq!(value(&session, "SELECT 1").await.as_deref(), Some("1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! `stop`, `pause`, `resume`: what a runner is asked for by another process.
+//! `stop`, `pause`, `resume`, `knob`: what a runner is asked for by another process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tidegate_engine::confirmation::shown;
 use tidegate_engine::event::{Event, Person};
 use tidegate_engine::history::History;
 use tidegate_engine::holder::{host_name, os_user};
+use tidegate_engine::knobs::Knobs;
 use tidegate_engine::lease::HolderInfo;
 use tidegate_engine::observer::Ask;
 use tidegate_engine::request::{self, RequestBody, RequestKind};
@@ -15,7 +16,7 @@ use tidegate_engine::state::{Phase, RunState};
 use tidegate_runbook::Name;
 use tidegate_store::postgres::Session;
 
-use crate::arguments::RequestArguments;
+use crate::arguments::{KnobArguments, RequestArguments};
 use crate::command::status::holder;
 use crate::desk::{Desk, actor};
 use crate::exit_code::{self, ExitCode};
@@ -49,6 +50,21 @@ pub(crate) async fn pause(screen: &Screen, arguments: &RequestArguments) -> Resu
 
 pub(crate) async fn resume(screen: &Screen, arguments: &RequestArguments) -> Result<ExitCode, Failure> {
     ask_runner(screen, arguments, RequestKind::Resume {}).await
+}
+
+/// Turns a knob of the step at work; what cannot be turned so is refused before it is asked.
+pub(crate) async fn knob(screen: &Screen, arguments: &KnobArguments) -> Result<ExitCode, Failure> {
+    let step = Name::parse(&arguments.step)
+        .map_err(|error| Failure::usage(error.to_string(), "Name the step as the page does."))?;
+    let Some((knob, value)) = arguments.turn.split_once('=') else {
+        return Err(Failure::usage(
+            format!("{:?} turns nothing", arguments.turn),
+            "Write NAME=VALUE, as in workers=4, target=200ms or rows=5000.",
+        ));
+    };
+    Knobs::default().turn(knob, value).map_err(|why| Failure::usage(why, "See `tidegate knob --help`."))?;
+    let ask = RequestKind::Knob { step, knob: knob.to_owned(), value: value.to_owned() };
+    ask_runner(screen, &arguments.request, ask).await
 }
 
 async fn ask_runner(
@@ -166,5 +182,6 @@ fn word(ask: &RequestKind) -> &'static str {
         RequestKind::Stop {} => "stop",
         RequestKind::Pause {} => "pause",
         RequestKind::Resume {} => "resume",
+        RequestKind::Knob { .. } => "knob",
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidegate_engine::plan::describe;
 use tidegate_engine::sources::Places;
-use tidegate_runbook::{Runbook, Sources, Step, StoreKind};
+use tidegate_runbook::{FlagMove, FlagRow, FlagSet, Name, Runbook, Side, Sources, Step, StoreKind};
 
 use crate::exit_code::ExitCode;
 use crate::render::diagnostics::Finding;
@@ -30,6 +30,7 @@ pub(crate) struct Contents {
     parameters: Vec<ParameterLine>,
     stages: Vec<StageLine>,
     ways: Vec<WayLine>,
+    flags: Vec<FlagSetLine>,
     not_steps: Vec<ProseLine>,
 }
 
@@ -76,6 +77,30 @@ struct StepLine {
     place: String,
     requires: Vec<String>,
     ensures: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FlagSetLine {
+    name: String,
+    columns: Vec<String>,
+    initial: String,
+    rows: Vec<FlagRowLine>,
+    moves: Vec<FlagMoveLine>,
+}
+
+#[derive(Serialize)]
+struct FlagRowLine {
+    name: String,
+    values: Vec<bool>,
+    lock_first: &'static str,
+}
+
+#[derive(Serialize)]
+struct FlagMoveLine {
+    from: String,
+    to: String,
+    requires: Vec<String>,
+    back: bool,
 }
 
 #[derive(Serialize)]
@@ -148,6 +173,7 @@ pub(crate) fn contents(runbook: &Runbook, sources: &Sources) -> Contents {
                 steps: way.steps.iter().map(step).collect(),
             })
             .collect(),
+        flags: runbook.flags.iter().map(flag_set).collect(),
         not_steps: runbook
             .not_steps
             .iter()
@@ -158,6 +184,52 @@ pub(crate) fn contents(runbook: &Runbook, sources: &Sources) -> Contents {
             })
             .collect(),
     }
+}
+
+fn flag_set(set: &FlagSet) -> FlagSetLine {
+    let names = |names: &[Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let row = |row: &FlagRow| FlagRowLine {
+        name: row.name.to_string(),
+        values: row.values.clone(),
+        lock_first: match row.lock_first {
+            Side::Old => "old",
+            Side::New => "new",
+        },
+    };
+    let one_move = |step: &FlagMove| FlagMoveLine {
+        from: step.from.to_string(),
+        to: step.to.to_string(),
+        requires: names(&step.requires),
+        back: step.back,
+    };
+    FlagSetLine {
+        name: set.name.to_string(),
+        columns: names(&set.columns),
+        initial: set.initial.to_string(),
+        rows: set.rows.iter().map(row).collect(),
+        moves: set.moves.iter().map(one_move).collect(),
+    }
+}
+
+/// One line for each row: its columns that are true, what its dual writes lock first, and where it may be left for.
+fn flag_rows(set: &FlagSetLine) -> Vec<Vec<String>> {
+    let row = |row: &FlagRowLine| {
+        let columns = set.columns.iter().zip(&row.values).filter(|(_, value)| **value);
+        let columns: Vec<&str> = columns.map(|(column, _)| column.as_str()).collect();
+        let columns = if columns.is_empty() { "none".to_owned() } else { columns.join(" ") };
+        let to = set.moves.iter().filter_map(|step| {
+            if step.from == row.name {
+                Some(step.to.as_str())
+            } else {
+                (step.back && step.to == row.name).then_some(step.from.as_str())
+            }
+        });
+        let to: Vec<&str> = to.collect();
+        let to = if to.is_empty() { "leads nowhere".to_owned() } else { format!("to {}", to.join(", ")) };
+        let lock = if row.lock_first == "new" { "locks new first" } else { "" };
+        vec![row.name.clone(), columns, to, lock.to_owned()]
+    };
+    set.rows.iter().map(row).collect()
 }
 
 /// The table for people.
@@ -199,6 +271,14 @@ pub(crate) fn text(screen: &Screen, runbook: &Runbook, sources: &Sources) -> Str
             way.from.join(", "),
         ));
         text.push_str(&table(2, &rows(&way.steps)));
+    }
+    for set in &contents.flags {
+        text.push_str(&format!(
+            "\n{} begins in {}\n",
+            strong(&format!("Flag set {}:", set.name)),
+            set.initial
+        ));
+        text.push_str(&table(2, &flag_rows(set)));
     }
     if !contents.not_steps.is_empty() {
         text.push_str(&format!("\n{}\n", strong("Blocks that are no steps")));

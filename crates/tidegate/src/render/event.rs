@@ -89,6 +89,12 @@ fn parts(event: &Event) -> Parts {
         Event::Rechecked { step, holds: false, message } => {
             part(step, "NO LONGER", Tone::Bad, message.clone())
         }
+        Event::FlagsMoved { step, set, from, to, epoch, .. } => {
+            part(step, "moved", Tone::Good, format!("{set} from {from} to {to}, epoch {epoch}"))
+        }
+        Event::KnobTurned { step, knob, value, by } => {
+            part(step, "turned", Tone::Careful, format!("{knob} to {value}, by {} ({})", by.actor, by.host))
+        }
         Event::SessionEnded { step, pid, role, application, state } => {
             part(step, "ended", Tone::Careful, format!("session {pid} of {role} ({application}), {state}"))
         }

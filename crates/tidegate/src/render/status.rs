@@ -124,6 +124,15 @@ impl<'a> Standing<'a> {
             text.push_str(&format!("Steps:   {done} of {total} complete\n"));
         }
         text.push_str(&self.phase_text());
+        for (set, flags) in &state.flags {
+            let seen = tidegate_engine::program::is_done(state, &flags.step);
+            let drained = match (flags.mirrors, seen) {
+                (true, true) => ", mirroring, drained",
+                (true, false) => ", mirroring, not drained yet",
+                (false, _) => "",
+            };
+            text.push_str(&format!("Flags:   {set} at {} (epoch {}){drained}\n", flags.row, flags.epoch));
+        }
         text.push_str(&self.holder_text());
         text.push_str(&format!(
             "Head:    {}:{} ({})\n",

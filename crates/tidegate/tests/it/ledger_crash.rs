@@ -9,7 +9,14 @@ use crate::ledger_stage::{Deployment, LedgerStage, on_stage, told};
 use crate::ledger_whole::figures;
 
 /// Sites that need a page with other steps than the ledger's.
-const ELSEWHERE: [Site; 3] = [Site::CommandDone, Site::SessionsEnded, Site::Halting];
+const ELSEWHERE: [Site; 6] = [
+    Site::CommandDone,
+    Site::SessionsEnded,
+    Site::Halting,
+    Site::ChunkWritten,
+    Site::ChunkCommitted,
+    Site::FlagsMoved,
+];
 
 /// Counts committed commands on the server, whatever the program believes.
 const COUNTER: &str = "

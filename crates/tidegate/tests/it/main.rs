@@ -3,7 +3,21 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod checking;
+#[cfg(test)]
+mod copy_crash;
+#[cfg(test)]
 mod exit_codes;
+#[cfg(test)]
+mod flatten_back;
+#[cfg(test)]
+mod flatten_crash;
+#[cfg(test)]
+mod flatten_halts;
+#[cfg(test)]
+mod flatten_stage;
+#[cfg(test)]
+mod flatten_whole;
 #[cfg(test)]
 mod going_back;
 #[cfg(test)]
@@ -24,6 +38,8 @@ mod ledger_undo;
 mod ledger_whole;
 #[cfg(test)]
 mod manual;
+#[cfg(test)]
+mod own_table;
 #[cfg(test)]
 mod promised_endings;
 #[cfg(test)]

@@ -273,6 +273,8 @@ fn state() -> RunState {
         approvals: BTreeMap::new(),
         watches: BTreeMap::new(),
         holds: BTreeMap::new(),
+        flags: BTreeMap::new(),
+        knobs: BTreeMap::new(),
         rechecked: BTreeMap::new(),
         disturbed: 0,
         last_seq: 0,

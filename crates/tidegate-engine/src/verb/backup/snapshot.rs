@@ -157,7 +157,7 @@ fn values(step: &Step, answered: Answered) -> Result<Vec<KeptColumn>, StepError>
             .into_iter()
             .map(|(name, value)| KeptColumn { name, type_name: value.type_name, text: value.text })
             .collect()),
-        (crate::verdict::Verdict::Pass, Reply::None | Reply::Rows(_)) => Ok(Vec::new()),
+        (crate::verdict::Verdict::Pass, Reply::None | Reply::Rows(_) | Reply::Compared(_)) => Ok(Vec::new()),
         (verdict, _) => {
             Err(StepError::NotHolding { step: step.id.clone(), says: step.says.clone(), verdict })
         }

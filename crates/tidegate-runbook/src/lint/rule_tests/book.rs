@@ -1,5 +1,7 @@
 //! Small runbooks, put together without a page.
 
+use std::time::Duration;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expectation::Expectation;
 use crate::lint::lint;
@@ -7,7 +9,10 @@ use crate::names::Name;
 use crate::runbook::{Limits, Runbook, Stage, Versions};
 use crate::source::{SourcePath, Span};
 use crate::sql_text::parse_statements;
-use crate::step::{Action, Backup, Check, Migrate, Question, Record, Step, Via, Waiver};
+use crate::step::{
+    Action, Backfill, BackfillSource, Backup, Check, Compare, CompareMode, Equality, Migrate, Question,
+    Record, Step, Via, Waiver,
+};
 use crate::value::{TextPiece, TextTemplate};
 
 pub(super) fn name(text: &str) -> Name {
@@ -94,6 +99,41 @@ pub(super) fn record(id: &str, text: &str) -> Step {
     step(id, Action::Record(Record { question, rows: false, at: None, values: Vec::new() }))
 }
 
+pub(super) fn compare(id: &str, left: &str, right: &str) -> Step {
+    let query = |text| sql(text).statements.remove(0);
+    let compare = Compare {
+        left: query(left),
+        right: query(right),
+        key: vec!["id".to_owned()],
+        mode: CompareMode::Equal,
+        equal: Equality::Text,
+        expect_differences: false,
+        settle: None,
+        at_most: 1,
+        accepted: Vec::new(),
+    };
+    step(id, Action::Compare(compare))
+}
+
+pub(super) fn backfill(id: &str, text: &str, reads: &[&str]) -> Step {
+    let backfill = Backfill {
+        version: None,
+        name: id.to_owned(),
+        source: BackfillSource::Table("s".to_owned()),
+        key: vec!["id".to_owned()],
+        after: None,
+        body: sql(text).statements.remove(0),
+        hopeful: None,
+        reads: reads.iter().map(ToString::to_string).collect(),
+        workers: 1,
+        target: Duration::from_millis(80),
+        rows: (1, 1),
+        throttles: Vec::new(),
+        checksum: String::new(),
+    };
+    step(id, Action::Backfill(backfill))
+}
+
 pub(super) fn backup(id: &str) -> Step {
     let file = TextTemplate { pieces: vec![TextPiece::Text("b.dump".to_owned())] };
     step(id, Action::Backup(Backup { file, tables: Vec::new(), rehearse: Ok(()), bytes_max: None }))
@@ -126,6 +166,7 @@ pub(super) fn runbook(steps: Vec<Step>) -> Runbook {
         page: SourcePath("page.md".to_owned()),
         stores: Vec::new(),
         parameters: Vec::new(),
+        flags: Vec::new(),
         versions: Versions { adopted: None, first: None, manual: Vec::new() },
         limits: Limits::default(),
         contacts: Vec::new(),
