@@ -11,13 +11,11 @@ pub(crate) enum Error {
     /// A throwaway server could not be used.
     #[error(transparent)]
     Testkit(#[from] testkit::Error),
-    /// The program could not be built.
-    #[error("could not build tidegate: `{command}` ended with {status}; what it said is above")]
-    Build {
-        /// As it can be typed.
-        command: String,
-        /// How it ended.
-        status: String,
+    /// A program that is shown is not there.
+    #[error("there is no {}: `cargo demo` builds it, and so does `cargo build --workspace`", program.display())]
+    NotBuilt {
+        /// Where it should be.
+        program: PathBuf,
     },
     /// A command ended otherwise than it does when all is well.
     #[error("`{command}` ended with {got}, and should have ended with exit code {expected}")]

@@ -18,10 +18,14 @@ const INHERITED: [&str; 8] =
 pub(crate) const DONE: i32 = 0;
 /// Something did not hold.
 pub(crate) const HALTED: i32 = 3;
+/// Another runner holds the lease.
+pub(crate) const HELD: i32 = 4;
 /// It waits for a person.
 pub(crate) const WAITING: i32 = 6;
 /// It went back.
 pub(crate) const WENT_BACK: i32 = 7;
+/// The server could not be asked.
+pub(crate) const IN_DOUBT: i32 = 8;
 
 /// A terminal with an environment, in the repository's root.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Operator {
     program: PathBuf,
     directory: PathBuf,
     environment: Vec<(String, String)>,
+    /// Whether what commands say passes through us, also on a terminal.
+    is_piped: bool,
 }
 
 /// A command that runs.
@@ -44,7 +50,13 @@ pub(crate) struct Running {
 impl Operator {
     /// A terminal whose commands get this environment and nothing else but PATH and its like.
     pub(crate) fn new(program: &Path, directory: &Path, environment: Vec<(String, String)>) -> Self {
-        Self { program: program.to_owned(), directory: directory.to_owned(), environment }
+        Self { program: program.to_owned(), directory: directory.to_owned(), environment, is_piped: false }
+    }
+
+    /// The same, for somebody who says something between the lines of a command.
+    pub(crate) fn piped(mut self) -> Self {
+        self.is_piped = true;
+        self
     }
 
     /// Shows a command of `tidegate` and starts it; what it says is shown as it comes.
@@ -54,7 +66,7 @@ impl Operator {
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running, Error> {
         show(arguments);
         let mut command = self.command(arguments);
-        let copier = if std::io::stdout().is_terminal() {
+        let copier = if std::io::stdout().is_terminal() && !self.is_piped {
             None
         } else {
             let (reader, writer) = std::io::pipe().map_err(Error::file("make", "a pipe"))?;
@@ -89,6 +101,19 @@ impl Operator {
         check(typed(arguments), DONE, output.status)
     }
 
+    /// Runs a command of `tidegate` to its end, which must be 0, and gives what it wrote.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> Result<String, Error> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let output = command.output().await.map_err(Error::file("start", &self.program))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.code() != Some(DONE) {
+            println!("{text}");
+        }
+        check(typed(arguments), DONE, output.status)?;
+        Ok(text)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.directory).stdin(Stdio::null()).env_clear();
@@ -107,12 +132,20 @@ impl Running {
         check(self.typed, expected, status)
     }
 
+    /// Waits for its end and gives the exit code; `None`: a signal ended it. May be given up and asked again.
+    pub(crate) async fn code(&mut self) -> Result<Option<i32>, Error> {
+        let status = self.process.wait().await.map_err(Error::file("wait for", "tidegate"))?;
+        self.hear();
+        Ok(status.code())
+    }
+
     /// `kill -9`; gives whether that is what ended it.
-    pub(crate) async fn kill(mut self) -> Result<bool, Error> {
+    pub(crate) async fn kill(&mut self) -> Result<bool, Error> {
         use std::os::unix::process::ExitStatusExt;
         const SIGKILL: i32 = 9;
         let pid = self.process.id().unwrap_or_default();
-        self.process.start_kill().map_err(Error::file("kill", "tidegate"))?;
+        // It may have ended by itself, which is then what the status says.
+        let _ = self.process.start_kill();
         let status = self.process.wait().await.map_err(Error::file("wait for", "tidegate"))?;
         self.hear();
         println!("\n$ kill -9 {pid}");

@@ -1,29 +1,41 @@
-//! The program that is shown: built like this one, and found beside it.
+//! The programs that are shown. `cargo demo` builds them with this one; here they are found beside it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::Error;
 
-/// Builds `tidegate` with the profile that this program was built with, and gives its path.
-pub(crate) fn build() -> Result<PathBuf, Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments: &[&str] = if cfg!(debug_assertions) {
-        &["build", "--package", "tidegate"]
-    } else {
-        &["build", "--package", "tidegate", "--release"]
-    };
-    let mut command = Command::new(cargo);
-    command.args(arguments).current_dir(root());
-    let status = command.status().map_err(Error::file("start", "cargo"))?;
-    if !status.success() {
-        let command = format!("cargo {}", arguments.join(" "));
-        return Err(Error::Build { command, status: status.to_string() });
+/// Where the programs are.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// What runs pages.
+    pub(crate) tidegate: PathBuf,
+    /// The accounts' service.
+    pub(crate) accounts: PathBuf,
+    /// The file sync's server.
+    pub(crate) vfs_server: PathBuf,
+}
+
+impl Programs {
+    /// A `PATH` on which they are found first.
+    pub(crate) fn path(&self) -> String {
+        let ours = self.accounts.parent().unwrap_or(&self.accounts).display();
+        let rest = std::env::var("PATH").unwrap_or_default();
+        format!("{ours}:{rest}")
     }
+}
+
+/// The programs as they stand beside this one.
+pub(crate) fn find() -> Result<Programs, Error> {
     let this = std::env::current_exe().map_err(Error::file("find", "this program"))?;
-    let program = this.with_file_name("tidegate");
-    std::fs::metadata(&program).map_err(Error::file("find", &program))?;
-    Ok(program)
+    let beside = |name: &str| {
+        let program = this.with_file_name(name);
+        if program.is_file() { Ok(program) } else { Err(Error::NotBuilt { program }) }
+    };
+    Ok(Programs {
+        tidegate: beside("tidegate")?,
+        accounts: beside("accounts")?,
+        vfs_server: beside("vfs-server")?,
+    })
 }
 
 /// The repository's root: the directory above this package.

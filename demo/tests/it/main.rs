@@ -1,0 +1,5 @@
+//! The demonstrations as programs.
+
+#[cfg(test)]
+mod accounts;
+mod vfs;

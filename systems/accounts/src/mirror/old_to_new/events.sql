@@ -1,0 +1,16 @@
+-- Rows by their ids, as they are in platform_audit_events; what is not there goes. Deleted rows come first: they make room.
+WITH gone AS (
+  DELETE FROM audit_events WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM platform_audit_events WHERE id = ANY ($1))
+)
+INSERT INTO audit_events AS kept
+  (id, account_id, actor_user_id, event_type, payload, created_at)
+SELECT id, workspace_id, actor_user_id, event_type, payload, created_at
+FROM platform_audit_events
+WHERE id = ANY ($1)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET
+  account_id = excluded.account_id, actor_user_id = excluded.actor_user_id, event_type = excluded.event_type,
+  payload = excluded.payload, created_at = excluded.created_at
+WHERE (kept.account_id, kept.actor_user_id, kept.event_type, kept.payload, kept.created_at)
+      IS DISTINCT FROM
+      (excluded.account_id, excluded.actor_user_id, excluded.event_type, excluded.payload, excluded.created_at)

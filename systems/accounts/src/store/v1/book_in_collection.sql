@@ -1,0 +1,6 @@
+-- The book that a person has in a collection, where it is not deleted.
+SELECT id, workspace_id, managed_user_id, collection_id, name, status, current_version, created_at, updated_at
+FROM platform_books
+WHERE workspace_id = $1 AND managed_user_id = $2 AND btrim(collection_id) = $3 AND status <> 'deleted'
+ORDER BY created_at, id
+LIMIT 1

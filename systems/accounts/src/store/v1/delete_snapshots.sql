@@ -1,0 +1,1 @@
+DELETE FROM platform_book_snapshots WHERE id = ANY ($1)

@@ -1,0 +1,1 @@
+INSERT INTO platform_workspaces (id, name) VALUES ($1, $2)

@@ -1,0 +1,1 @@
+INSERT INTO platform_workspace_members (id, workspace_id, user_id, role) VALUES ($1, $2, $3, $4)

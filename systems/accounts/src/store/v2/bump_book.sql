@@ -1,0 +1,2 @@
+UPDATE pixbooks SET current_version = $2, updated_at = clock_timestamp()
+WHERE id = $1

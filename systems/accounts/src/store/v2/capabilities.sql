@@ -1,0 +1,2 @@
+-- What a member may do, in one order everywhere.
+SELECT capability FROM account_permissions WHERE member_id = $1 ORDER BY capability COLLATE "C"

@@ -1,0 +1,2 @@
+UPDATE pixbooks SET status = 'deleted', updated_at = clock_timestamp()
+WHERE id = ANY ($1) AND status <> 'deleted'

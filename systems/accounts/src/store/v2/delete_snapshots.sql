@@ -1,0 +1,1 @@
+DELETE FROM pixbook_snapshots WHERE id = ANY ($1)

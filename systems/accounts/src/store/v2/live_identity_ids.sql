@@ -1,0 +1,1 @@
+SELECT id FROM identities WHERE account_id = $1 AND status <> 'deleted' ORDER BY id

@@ -1,0 +1,2 @@
+-- One writer at a time in one account.
+SELECT id FROM accounts WHERE id = $1 FOR UPDATE
