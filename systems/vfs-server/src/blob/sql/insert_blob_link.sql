@@ -1,0 +1,3 @@
+INSERT INTO vfs_links (id, parent_id, child_id, wrapped_session_key, visible_children, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (parent_id, child_id) DO NOTHING

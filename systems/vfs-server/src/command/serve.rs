@@ -1,0 +1,50 @@
+//! `vfs-server serve`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use vfs_server::app::App;
+use vfs_server::config::Config;
+use vfs_server::serve::{listen, serve};
+
+use super::{FAILED, USAGE, failed, say};
+
+/// Serves with what the environment says.
+pub(super) async fn run() -> ExitCode {
+    let config = match Config::read(&|name: &str| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(error) => return failed(&error.to_string(), USAGE),
+    };
+    let (mut terminated, mut interrupted) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminated), Ok(interrupted)) => (terminated, interrupted),
+            (Err(error), _) | (_, Err(error)) => {
+                return failed(&format!("signals cannot be taken: {error}"), FAILED);
+            }
+        };
+    let address = config.listen;
+    let app = match App::start(config).await {
+        Ok(app) => Arc::new(app),
+        Err(error) => return failed(&error.to_string(), FAILED),
+    };
+    let listener = match listen(address).await {
+        Ok(listener) => listener,
+        Err(error) => return failed(&error.to_string(), FAILED),
+    };
+    let place = listener.local_addr().map_or_else(|_| address.to_string(), |at| at.to_string());
+    say(&format!("listening on http://{place}"));
+    let end = async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        tracing::info!("told to end: no new requests");
+    };
+    // The connections are tasks of their own, and may run on any thread.
+    match serve(app, listener, end).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => failed("requests were cut off", FAILED),
+        Err(error) => failed(&error.to_string(), FAILED),
+    }
+}

@@ -1,0 +1,214 @@
+//! Pushing: one transaction, one question, one insertion, whatever the number of operations.
+
+use std::collections::BTreeSet;
+
+use tidegate_store::postgres::{Failure, Pool, Session, Type, quote_literal};
+use vfs_core::{Operation, PushReply, PushRequest, PushStatus, Pushed};
+
+use crate::app::text;
+use crate::db::{Trouble, column, transact};
+
+/// What the database knows of a push before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Those of its items that are the caller's.
+    pub owned: BTreeSet<String>,
+    /// Those of its operations that the caller has pushed before, by the ids that the client gave.
+    pub applied: BTreeSet<String>,
+    /// The newest write of its replica; 0: none.
+    pub newest_write: u64,
+    /// The epoch of the feeds.
+    pub epoch: i32,
+}
+
+/// What becomes of each operation, in their order. One that is applied counts for those behind it.
+#[must_use]
+pub fn decide(operations: &[Pushed], known: &Known) -> Vec<PushStatus> {
+    let mut applied_now: BTreeSet<&str> = BTreeSet::new();
+    let mut newest_write = known.newest_write;
+    let mut status = |operation: &'_ Operation, op_id| {
+        if !known.owned.contains(operation.item_id.as_str()) {
+            PushStatus::InvalidOp
+        } else if known.applied.contains(op_id) || applied_now.contains(op_id) {
+            PushStatus::AlreadyApplied
+        } else if operation.write_id.get() <= newest_write {
+            PushStatus::StaleWriteId
+        } else {
+            applied_now.insert(op_id);
+            newest_write = operation.write_id.get();
+            PushStatus::Applied
+        }
+    };
+    let each = operations.iter().map(|pushed| match pushed {
+        Pushed::Valid(operation) => status(operation, operation.op_id.as_str()),
+        Pushed::Invalid { .. } => PushStatus::InvalidOp,
+    });
+    each.collect()
+}
+
+/// Takes what a user pushes: all that is applied, or nothing. Returns the answer and the epoch that it is of.
+///
+/// # Idempotence
+/// An operation that was applied is known by the id that its client gave, and applied once.
+///
+/// # Locks
+/// The user's pushes, one after the other; then the feeds' head, to the end of the transaction.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn push(pool: &Pool, user: &str, request: &PushRequest) -> Result<(PushReply, i32), Trouble> {
+    // Hashes of different users may meet; they then wait for each other, and nothing else.
+    let lock = format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('vfs_crdt_feed:' || {}, 0))",
+        quote_literal(user)
+    );
+    let session = pool.get_to_write().await?;
+    let session: &Session = &session;
+    let (statuses, epoch) = transact!(session, "push", &lock, {
+        let mut known = known(session, user, request).await?;
+        let statuses = decide(&request.operations, &known);
+        let applied: Vec<&Operation> = request
+            .operations
+            .iter()
+            .zip(&statuses)
+            .filter_map(|(pushed, status)| match pushed {
+                Pushed::Valid(operation) if *status == PushStatus::Applied => Some(operation),
+                _ => None,
+            })
+            .collect();
+        if !applied.is_empty() {
+            known.epoch = append(session, user, request.client_id.as_str(), &applied).await?;
+        }
+        Ok((statuses, known.epoch))
+    })?;
+    let results =
+        request.operations.iter().zip(statuses).map(|(pushed, status)| pushed.result(status)).collect();
+    Ok((PushReply { client_id: request.client_id.clone(), results }, epoch))
+}
+
+/// Asks for everything that is decided by.
+async fn known(session: &Session, user: &str, request: &PushRequest) -> Result<Known, Failure> {
+    let valid = request.operations.iter().filter_map(|pushed| match pushed {
+        Pushed::Valid(operation) => Some(operation),
+        Pushed::Invalid { .. } => None,
+    });
+    let (items, ids): (BTreeSet<&str>, Vec<&str>) =
+        valid.map(|operation| (operation.item_id.as_str(), operation.op_id.as_str())).unzip();
+    let items: Vec<&str> = items.into_iter().collect();
+    let sql = include_str!("sql/known.sql");
+    let client = request.client_id.as_str();
+    let rows = session
+        .query_prepared(
+            sql,
+            &[text(&user), (&items, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY), text(&client)],
+        )
+        .await?;
+    let mut known = Known::default();
+    for row in &rows {
+        let (kind, id, number): (i32, String, i64) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
+        match kind {
+            1 => drop(known.owned.insert(id)),
+            2 => drop(known.applied.insert(id)),
+            3 => known.newest_write = u64::try_from(number).unwrap_or_default(),
+            _ => known.epoch = i32::try_from(number).unwrap_or_default(),
+        }
+    }
+    Ok(known)
+}
+
+/// Appends operations to the feed, in their order, and notes the newest write. Returns the epoch.
+async fn append(
+    session: &Session,
+    user: &str,
+    replica: &str,
+    operations: &[&Operation],
+) -> Result<i32, Failure> {
+    let count = i32::try_from(operations.len()).unwrap_or(i32::MAX);
+    let each = operations.iter();
+    let op_ids: Vec<&str> = each.clone().map(|operation| operation.op_id.as_str()).collect();
+    let items: Vec<&str> = each.clone().map(|operation| operation.item_id.as_str()).collect();
+    let types: Vec<&str> = each.clone().map(|operation| operation.op_type().as_str()).collect();
+    let principals = || operations.iter().map(|operation| operation.change.principal());
+    let kinds: Vec<Option<&str>> = principals().map(|who| who.map(|who| who.kind.as_str())).collect();
+    let whom: Vec<Option<&str>> = principals().map(|who| who.map(|who| who.id.as_str())).collect();
+    let levels: Vec<Option<&str>> =
+        each.clone().map(|operation| operation.change.level().map(|level| level.as_str())).collect();
+    let parents: Vec<Option<&str>> =
+        each.clone().map(|operation| operation.change.parent_id().map(AsRef::as_ref)).collect();
+    let writes: Vec<i64> =
+        each.map(|operation| i64::try_from(operation.write_id.get()).unwrap_or(i64::MAX)).collect();
+    let sql = include_str!("sql/append.sql");
+    let rows = session
+        .query_prepared(
+            sql,
+            &[
+                text(&user),
+                text(&replica),
+                (&count, Type::INT4),
+                (&op_ids, Type::TEXT_ARRAY),
+                (&items, Type::TEXT_ARRAY),
+                (&types, Type::TEXT_ARRAY),
+                (&kinds, Type::TEXT_ARRAY),
+                (&whom, Type::TEXT_ARRAY),
+                (&levels, Type::TEXT_ARRAY),
+                (&parents, Type::TEXT_ARRAY),
+                (&writes, Type::INT8_ARRAY),
+            ],
+        )
+        .await?;
+    let row = rows.first().ok_or_else(|| Failure::unusable_answer("vfs_feed_head has no row"))?;
+    let (epoch, appended): (i32, i64) = (column(row, 0)?, column(row, 1)?);
+    if appended != i64::from(count) {
+        return Err(Failure::unusable_answer(format!("{appended} of {count} operations were appended")));
+    }
+    Ok(epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn operation(op_id: &str, item: &str, write_id: u64) -> Json {
+        json!({
+            "opId": op_id, "opType": "link_add", "itemId": item, "replicaId": "a", "writeId": write_id,
+            "occurredAt": "2026-02-14T20:00:00Z", "parentId": "p",
+        })
+    }
+
+    #[test]
+    fn each_operation_is_decided_by_what_is_known_and_by_those_before_it() {
+        let operations = json!([
+            operation("other", "not-mine", 9),
+            operation("known", "mine", 10),
+            operation("old", "mine", 5),
+            operation("x", "mine", 6),
+            operation("x", "mine", 7),
+            operation("y", "mine", 6),
+            operation("z", "mine", 7),
+            7,
+        ]);
+        let request = PushRequest::parse(&json!({ "clientId": "a", "operations": operations })).unwrap();
+        let known = Known {
+            owned: BTreeSet::from(["mine".to_owned()]),
+            applied: BTreeSet::from(["known".to_owned()]),
+            newest_write: 5,
+            epoch: 1,
+        };
+        use PushStatus::{AlreadyApplied, Applied, InvalidOp, StaleWriteId};
+        assert_eq!(
+            decide(&request.operations, &known),
+            [
+                InvalidOp,
+                AlreadyApplied,
+                StaleWriteId,
+                Applied,
+                AlreadyApplied,
+                StaleWriteId,
+                Applied,
+                InvalidOp
+            ]
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! The feed of operations.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use vfs_core::{ClientId, FeedItem, PushRequest, ReconcileRequest, WriteIdMap};
+
+use super::answer::{Answer, ApiError};
+use super::body::JsonBody;
+use super::query::QueryParams;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::crdt;
+use crate::db::Trouble;
+use crate::snapshot::snapshot as snapshot_of;
+
+const PULL_FAILED: &str = "Failed to sync VFS CRDT operations";
+const SNAPSHOT_FAILED: &str = "Failed to snapshot VFS CRDT state";
+const PUSH_FAILED: &str = "Failed to push CRDT operations";
+const RECONCILE_FAILED: &str = "Failed to reconcile CRDT cursor";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PullAnswer<'a> {
+    items: &'a [FeedItem],
+    next_cursor: Option<&'a str>,
+    has_more: bool,
+    last_reconciled_write_ids: &'a WriteIdMap,
+    feed_epoch: i32,
+}
+
+/// `GET /crdt/sync`.
+pub(super) async fn pull(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    query: QueryParams,
+) -> Result<Answer, ApiError> {
+    let limit = query.limit()?;
+    let cursor = query.cursor()?;
+    let root = query.id("rootId")?;
+    let client = client_id(&query)?;
+    let pull = crdt::Pull {
+        user: caller.user_id(),
+        client: client.as_ref().map(AsRef::as_ref),
+        cursor: cursor.as_ref(),
+        root: root.as_deref(),
+        limit,
+    };
+    let pulled = async {
+        let session = app.pool().get().await?;
+        crdt::pull(&session, &pull).await
+    };
+    let (page, ground) = pulled.await.map_err(|trouble| trouble.or(PULL_FAILED))?;
+    app.saw_feed_epoch(ground.epoch);
+    let answer = PullAnswer {
+        items: &page.items,
+        next_cursor: page.next_cursor.as_deref(),
+        has_more: page.has_more,
+        last_reconciled_write_ids: &page.last_reconciled_write_ids,
+        feed_epoch: ground.epoch,
+    };
+    written(&answer, ground.epoch, PULL_FAILED)
+}
+
+/// `GET /crdt/snapshot`.
+pub(super) async fn snapshot(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    query: QueryParams,
+) -> Result<Answer, ApiError> {
+    let client = client_id(&query)?;
+    let folded = async {
+        let session = app.pool().get().await?;
+        snapshot_of(&session, caller.user_id(), client.as_ref().map(AsRef::as_ref)).await
+    };
+    let folded = folded.await.map_err(|trouble| trouble.or(SNAPSHOT_FAILED))?;
+    written(&folded, folded.feed_epoch, SNAPSHOT_FAILED)
+}
+
+fn client_id(query: &QueryParams) -> Result<Option<ClientId>, ApiError> {
+    let client = query.one("clientId")?.map(|text| ClientId::parse(&text)).transpose();
+    client.map_err(|_| ApiError::bad("clientId must be non-empty, <=128 chars, and must not contain \":\""))
+}
+
+/// `POST /crdt/push`.
+pub(super) async fn push(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    JsonBody(body, _place): JsonBody,
+) -> Result<Answer, ApiError> {
+    let request = PushRequest::parse(&body).map_err(|error| ApiError::bad(error.to_string()))?;
+    drop(body);
+    let (reply, epoch) = crdt::push(app.pool(), caller.user_id(), &request)
+        .await
+        .map_err(|trouble| trouble.or(PUSH_FAILED))?;
+    app.saw_feed_epoch(epoch);
+    to_answer(&reply, epoch, PUSH_FAILED)
+}
+
+/// `POST /crdt/reconcile`.
+pub(super) async fn reconcile(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    JsonBody(body, _place): JsonBody,
+) -> Result<Answer, ApiError> {
+    let request = ReconcileRequest::parse(&body).map_err(|error| ApiError::bad(error.to_string()))?;
+    let kept = crdt::reconcile(app.pool(), caller.user_id(), &request)
+        .await
+        .map_err(|trouble| trouble.or(RECONCILE_FAILED))?;
+    let answer = serde_json::json!({
+        "clientId": request.client_id,
+        "cursor": kept.state.cursor.encode(),
+        "lastReconciledWriteIds": kept.state.last_reconciled_write_ids,
+    });
+    Ok(Answer::ok(answer).of_epoch(kept.epoch))
+}
+
+fn written(body: &impl Serialize, epoch: i32, failed: &'static str) -> Result<Answer, ApiError> {
+    Answer::written(body, epoch).map_err(|error| Trouble::Broken(error.to_string()).or(failed))
+}
+
+fn to_answer(body: &impl Serialize, epoch: i32, failed: &'static str) -> Result<Answer, ApiError> {
+    let body = serde_json::to_value(body).map_err(|error| Trouble::Broken(error.to_string()).or(failed))?;
+    Ok(Answer::ok(body).of_epoch(epoch))
+}
