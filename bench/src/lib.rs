@@ -4,6 +4,7 @@
 //! the machine and on the hour; they are printed so that a reader can judge the ratio.
 
 mod failure;
+mod ground;
 mod machine;
 mod pairs;
 mod peer;
@@ -11,8 +12,9 @@ mod program;
 mod ratio;
 
 pub use failure::Failure;
+pub use ground::{Ground, PAGE_HEAD};
 pub use machine::describe;
 pub use pairs::{Pairs, pairs_wanted};
-pub use peer::sqlx;
+pub use peer::{pouchdb, reladiff, sqlx};
 pub use program::{root, tidegate, timed};
 pub use ratio::Spread;

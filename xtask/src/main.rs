@@ -1,6 +1,7 @@
 //! The repository's automation: one entry point for every check. `cargo xtask` tells what there is.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that answers a person")]
 
+mod demo;
 mod prerequisites;
 mod soak;
 mod steps;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  demo [SYSTEM]      what `cargo demo` is: builds what is shown, in one go, and shows it
   test               every check, as the continuous integration runs them: prerequisites, format, tidy, lints, tests,
                      documentation; each is timed, and the first failure is named last
   soak [FILTER]      the long forms: tests named soak_*, scaled up by TIDEGATE_SOAK=1; prints their figures. Without a
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             true
         }
+        ["demo", words @ ..] => return demo::run(&root, words),
         ["test"] => test::run(&root),
         ["soak"] => soak::run(&root, None),
         ["soak", filter] => soak::run(&root, Some(filter)),

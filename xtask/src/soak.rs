@@ -13,17 +13,24 @@ const MARK: &str = "soak_";
 /// Tests read this variable to know that they may take long.
 const VARIABLE: &str = "TIDEGATE_SOAK";
 
+/// The systems that are shown.
+const SYSTEMS: [&str; 3] = ["accounts", "vfs", "ledger"];
+
 /// The claims that are measured, one binary each. They stand last: a figure wants a machine that does nothing else.
-const BENCHMARKS: [&str; 2] = ["check_2000", "migrate_200"];
+const BENCHMARKS: [&str; 6] =
+    ["check_2000", "migrate_200", "compare_2m", "backfill_2m", "barrier", "vfs_sync"];
 
 /// Runs the long forms whose names contain `filter`, and prints what they print: the figures. Without a filter the
-/// demonstration and the benchmarks run, too.
+/// demonstrations and the benchmarks run, too.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> bool {
     let mut steps = Steps::default();
     steps.command("prerequisites", prerequisites::command(root));
     long_forms(root, filter, &mut steps);
     if filter.is_none() {
-        steps.command("demonstration", cargo(root, &["run", "--quiet", "--release", "--package", "demo"]));
+        for system in SYSTEMS {
+            let words = ["run", "--quiet", "--package", "xtask", "--", "demo", system];
+            steps.command(&format!("demonstration {system}"), cargo(root, &words));
+        }
         for name in BENCHMARKS {
             steps.command(&format!("benchmark {name}"), benchmark(root, name));
         }

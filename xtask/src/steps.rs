@@ -61,11 +61,21 @@ fn word(passed: bool) -> &'static str {
     if passed { "passed" } else { "FAILED" }
 }
 
+/// What cargo tells the programs that it runs about their own package. Build scripts look at some of these: a cargo
+/// that inherits them builds anew what a cargo typed by hand has built, and the other way round.
+const OF_THIS_PACKAGE: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME"];
+
 /// A cargo command in the repository's root.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        let is_ours = OF_THIS_PACKAGE.iter().any(|start| name.to_string_lossy().starts_with(start));
+        if is_ours {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

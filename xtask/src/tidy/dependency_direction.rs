@@ -45,14 +45,18 @@ const TABLE: &[Edges] = &[
     edges("tidegate-rekey", &["tidegate-store"]),
     edges("tidegate-engine", &["tidegate-runbook", "tidegate-store", "tidegate-flags", "tidegate-rekey"]),
     edges("tidegate-switch", &["tidegate-flags", "tidegate-store"]),
-    edges("tidegate", &["tidegate-engine", "tidegate-runbook", "tidegate-store"])
-        .tests(&["ledger", "accounts"]),
+    edges("tidegate", &["tidegate-engine", "tidegate-runbook", "tidegate-store"]).tests(&[
+        "ledger",
+        "accounts",
+        "vfs-server",
+    ]),
     edges(TESTKIT, &["tidegate-store"]),
-    edges("vfs-core", &[]),
+    // Its own tests take it with its feature `testing`.
+    edges("vfs-core", &[]).tests(&["vfs-core"]),
     edges("vfs-server", &["vfs-core", "tidegate-store"]).optional(MIGRATE),
     edges("vfs-client", &["vfs-core"]).tests(&["vfs-server"]),
     edges("ledger", &["tidegate-store"]).optional(MIGRATE),
-    edges("accounts", &["tidegate-switch", "tidegate-store"]).optional(MIGRATE),
+    edges("accounts", &["tidegate-switch", "tidegate-store"]).optional(MIGRATE).tests(&["tidegate-flags"]),
     edges("trips", &["tidegate-rekey", "tidegate-store"]),
     edges("xtask", &[]),
 ];
