@@ -19,6 +19,7 @@ pub mod decide;
 pub mod digest;
 pub mod doctor;
 pub mod doors;
+pub mod embedded;
 pub mod ending;
 pub mod error;
 mod evaluate;

@@ -44,7 +44,7 @@ pub use notice::{NOTICES_MAX, Notice};
 pub use pool::{POOL_SIZE_MAX, Pool, PoolError, PoolOptions, PoolStatus, Pooled};
 pub use quote::{QualifiedName, QualifiedNameError, parse_qualified_name, quote_identifier, quote_literal};
 pub use session::{
-    ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CANCEL_TIMEOUT, CLOSE_GRACE, CancelHandle, Session,
+    ANSWER_BYTES_MAX, APPLICATION_NAME_BYTES_MAX, CANCEL_TIMEOUT, CLOSE_GRACE, CancelHandle, Ready, Session,
 };
 pub use text_value::TextValue;
 pub use tls::system_roots_file;

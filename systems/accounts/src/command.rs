@@ -3,8 +3,6 @@
 #[cfg(feature = "migrate")]
 mod backfill;
 #[cfg(feature = "migrate")]
-mod page_run;
-#[cfg(feature = "migrate")]
 mod platform_migrate;
 #[cfg(feature = "migrate")]
 mod question;
@@ -135,4 +133,16 @@ async fn connect(name: &str) -> Result<Session, String> {
     };
     let address = Address::resolve(Some(&url), &env).map_err(|error| format!("DATABASE_URL: {error}"))?;
     Session::connect(&address, name).await.map_err(|failure| format!("{address}: {failure}"))
+}
+
+/// Who runs the pages that this program carries in itself.
+#[cfg(feature = "migrate")]
+fn actor() -> String {
+    tidegate_engine::embedded::actor("ACCOUNTS_ACTOR", "accounts")
+}
+
+/// What those pages name of the environment.
+#[cfg(feature = "migrate")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -9,8 +9,6 @@ mod legacy_seed;
 #[cfg(feature = "migrate")]
 mod migrate;
 mod orphans;
-#[cfg(feature = "migrate")]
-mod page_run;
 mod serve;
 mod status;
 mod sweep;
@@ -135,4 +133,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     milliseconds.map(Duration::from_millis).ok_or_else(|| "the unit of a time is ms, s, m or h".to_owned())
+}
+
+/// Who runs the pages that this program carries in itself.
+#[cfg(feature = "migrate")]
+fn actor() -> String {
+    tidegate_engine::embedded::actor("VFS_ACTOR", "vfs-server")
 }

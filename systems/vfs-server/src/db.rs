@@ -131,13 +131,39 @@ impl<'a> Write<'a> {
         thawed(&self.0.begin().await?)
     }
 
+    /// As [`Write::begin`], with a look at the data that goes out behind the opening: [`TxAttempts::begin_with`].
+    ///
+    /// # Errors
+    /// As [`Write::begin`].
+    pub async fn begin_with<T>(
+        &mut self,
+        look: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Trouble> {
+        let (said, seen) = self.0.begin_with(look).await?;
+        thawed(&said)?;
+        Ok(seen)
+    }
+
     /// Ends the attempt as its body ended. `None`: it is to be begun again.
     pub async fn end<T>(&mut self, ended: Result<T, Trouble>) -> Option<Result<T, Trouble>> {
-        Some(match self.0.end(ended).await? {
-            TxOutcome::Committed(value) => Ok(value),
-            TxOutcome::RolledBack(trouble) => Err(trouble),
-            TxOutcome::Unknown(failure) => Err(Trouble::Unknown(failure)),
-        })
+        self.0.end(ended).await.map(told)
+    }
+
+    /// Ends the attempt behind its last statement, which goes out with COMMIT: [`TxAttempts::end_behind`]. `None`: it is
+    /// to be begun again.
+    pub async fn end_behind<T>(
+        &mut self,
+        last: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<Result<T, Trouble>> {
+        self.0.end_behind(last).await.map(told)
+    }
+}
+
+fn told<T>(outcome: TxOutcome<T, Trouble>) -> Result<T, Trouble> {
+    match outcome {
+        TxOutcome::Committed(value) => Ok(value),
+        TxOutcome::RolledBack(trouble) => Err(trouble),
+        TxOutcome::Unknown(failure) => Err(Trouble::Unknown(failure)),
     }
 }
 

@@ -8,7 +8,7 @@ mod pulse;
 
 pub use changes::{ChangePage, pull_changes};
 pub use epoch::{Begun, EpochStatus, begin, status};
-pub use ground::{Feed, Gone, Ground, ground};
+pub use ground::{Feed, Gone, Ground, ground, ground_ready};
 pub use news::{News, news};
 pub use pulse::Pulse;
 

@@ -49,6 +49,16 @@ pub struct Session {
     prepared: Mutex<HashMap<&'static str, Statement>>,
 }
 
+/// A statement that the server keeps for a session.
+#[derive(Clone)]
+pub struct Ready(Statement);
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Ready").finish_non_exhaustive()
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     notices: NoticeBoard,
@@ -175,18 +185,49 @@ impl Session {
         changed.map_err(|error| self.explain(&error))
     }
 
+    /// Has the server prepare a statement, unless it keeps it already, so that [`Session::query_ready`] sends it at once.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn ready(&self, sql: &'static str, types: &[Type]) -> Result<Ready, Failure> {
+        if let Some(kept) = self.kept(sql) {
+            return Ok(Ready(kept));
+        }
+        self.prepare(sql, types).await.map(Ready)
+    }
+
+    /// As [`Session::query_prepared`]. The request is sent when the future is first polled, before it waits for
+    /// anything: of several that are polled in an order, the server sees that order.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn query_ready(
+        &self,
+        statement: &Ready,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        self.gather(self.client.query_raw(&statement.0, parameters.iter().copied()).await).await
+    }
+
     async fn statement(
         &self,
         sql: &'static str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Statement, Failure> {
-        let kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
-        if let Some(kept) = kept {
+        if let Some(kept) = self.kept(sql) {
             return Ok(kept);
         }
         let types: Vec<Type> = parameters.iter().map(|(_, type_)| type_.clone()).collect();
+        self.prepare(sql, &types).await
+    }
+
+    fn kept(&self, sql: &'static str) -> Option<Statement> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned()
+    }
+
+    async fn prepare(&self, sql: &'static str, types: &[Type]) -> Result<Statement, Failure> {
         // Boxed: it happens once, and would else take its room in every future that asks.
-        let prepared = Box::pin(self.client.prepare_typed(sql, &types)).await;
+        let prepared = Box::pin(self.client.prepare_typed(sql, types)).await;
         let statement = prepared.map_err(|error| self.explain(&error))?;
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, statement.clone());
         Ok(statement)

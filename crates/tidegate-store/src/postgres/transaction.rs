@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use tracing::Instrument;
 
 use super::answer::Answer;
@@ -210,6 +211,46 @@ impl<'a> TxAttempts<'a> {
         Ok(answers)
     }
 
+    /// As [`TxAttempts::begin`], with a look at the data in the same round trip: `look` is polled once `BEGIN` is sent,
+    /// and must send its one statement when it is first polled, as [`Session::query_ready`] does. Where the opening
+    /// fails, what it found is dropped.
+    ///
+    /// # Errors
+    /// As [`TxAttempts::begin`]; then that of the look.
+    pub async fn begin_with<T>(
+        &mut self,
+        look: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<(Vec<Answer>, T), Failure> {
+        let (begun, seen) = join(self.begin(), look).await;
+        Ok((begun?, seen?))
+    }
+
+    /// Ends the attempt behind its last statement, which is sent with COMMIT in one round trip: `last` must send it when
+    /// it is first polled, as [`Session::query_ready`] does. The server commits only what it has not refused. `None`:
+    /// after a wait, it is to be begun again.
+    ///
+    /// What is wrong with the answer to the last statement is found only once everything is committed; the outcome is
+    /// then unknown to the caller, and told as that.
+    pub async fn end_behind<T, E: TxError>(
+        &mut self,
+        last: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<TxOutcome<T, E>> {
+        let Some(mut open) = self.open.take() else {
+            return self.end(Err(E::from(never_begun()))).await;
+        };
+        let (answered, ended) = join(last, open.commit()).await;
+        match (answered, ended) {
+            (Ok(value), Ended::Committed) => Some(self.report("committed", TxOutcome::Committed(value))),
+            (_, Ended::Unknown(failure)) | (Err(failure), Ended::Committed) => {
+                Some(self.report("unknown", TxOutcome::Unknown(failure)))
+            }
+            // COMMIT only says that the transaction is aborted: the last statement says why.
+            (Err(failure), Ended::RolledBack(_)) | (Ok(_), Ended::RolledBack(failure)) => {
+                self.end(Err(E::from(failure))).await
+            }
+        }
+    }
+
     /// Ends the attempt as its body ended. `None`: after a wait, it is to be begun again.
     pub async fn end<T, E: TxError>(&mut self, ended: Result<T, E>) -> Option<TxOutcome<T, E>> {
         let error = match (ended, self.open.take()) {
@@ -218,9 +259,7 @@ impl<'a> TxAttempts<'a> {
                 Ended::RolledBack(failure) => E::from(failure),
                 Ended::Unknown(failure) => return Some(self.report("unknown", TxOutcome::Unknown(failure))),
             },
-            (Ok(_), None) => {
-                E::from(Failure::new(FailureKind::Other, "a transaction was ended that was not begun"))
-            }
+            (Ok(_), None) => E::from(never_begun()),
             (Err(error), open) => {
                 if let Some(mut open) = open {
                     open.roll_back().await;
@@ -258,6 +297,10 @@ impl<'a> TxAttempts<'a> {
         );
         outcome
     }
+}
+
+fn never_begun() -> Failure {
+    Failure::new(FailureKind::Other, "a transaction was ended that was not begun")
 }
 
 fn is_retried(failure: &Failure, options: &TxOptions) -> bool {

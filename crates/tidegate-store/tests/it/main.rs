@@ -27,6 +27,8 @@ mod sessions;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod tracing;
 #[cfg(test)]
 mod transactions;

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use tidegate_engine::embedded::{Page, Seen, Stopped, check, run as run_page};
 use tidegate_store::postgres::Session;
 
-use super::page_run::{Page, Seen, Stopped, actor, check, run as run_page};
-use super::{FAILED, ReportArguments, connect, failed, question, say};
+use super::{FAILED, ReportArguments, actor, connect, environment, failed, question, say};
 
 /// The rows under which the first schema has the say and may be copied.
 const FROM_ROWS: [&str; 2] = ["v1", "mirrored"];
@@ -134,7 +134,7 @@ async fn fill(report: &mut Report) -> Result<(), Stopped> {
     let page =
         Page { name: "backfill.md", text: include_str!("backfill/page.md").to_owned(), files: Vec::new() };
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let ended = run_page(check(page)?, actor(), &seen).await;
+    let ended = run_page(check(page)?, actor(), environment, &seen).await;
     let after = counts(&session).await.map_err(stopped)?;
     for stage in &mut report.stages {
         let steps = seen.borrow();

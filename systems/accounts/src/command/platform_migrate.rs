@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use accounts::{MIGRATIONS, Migration};
 use clap::Args;
+use tidegate_engine::embedded::{Checked, Page, Seen, Stopped, check, run as run_page};
 use tidegate_engine::versions::Versioned;
 use tidegate_runbook::Runbook;
 use tidegate_store::postgres::Session;
 
-use super::page_run::{Checked, Page, Seen, Stopped, actor, check, run as run_page};
-use super::{FAILED, connect, failed, say};
+use super::{FAILED, actor, connect, environment, failed, say};
 
 /// The page's beginning.
 const HEAD: &str = include_str!("platform_migrate/head.md");
@@ -49,7 +49,7 @@ async fn migrate(to: Option<&str>) -> Result<(), Stopped> {
     session.run(TABLE).await.map_err(|failure| stopped(failure.to_string()))?;
     refuse_changed(&session, &checked.runbook).await.map_err(stopped)?;
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let ended = run_page(checked, actor(), &seen).await;
+    let ended = run_page(checked, actor(), environment, &seen).await;
     let mut applied = 0_usize;
     for (step, outcome) in &seen.borrow().done {
         if !outcome.already {

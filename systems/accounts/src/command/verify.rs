@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use tidegate_engine::embedded::{Page, Seen, Stopped, check, run as run_page};
 use tidegate_store::postgres::{Session, Type};
 
-use super::page_run::{Page, Seen, Stopped, actor, check, run as run_page};
-use super::{FAILED, ReportArguments, connect, failed, question, say};
+use super::{FAILED, ReportArguments, actor, connect, environment, failed, question, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
@@ -88,7 +88,7 @@ async fn verify(arguments: &VerifyArguments, checks: &mut Vec<Json>) -> Result<(
     }
     let page = Page { name: "verify.md", text: include_str!("verify/page.md").to_owned(), files: Vec::new() };
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let ended = run_page(check(page)?, actor(), &seen).await;
+    let ended = run_page(check(page)?, actor(), environment, &seen).await;
     for (table, outcome) in &seen.borrow().done {
         let figure = |name: &str| outcome.figures.get(name).copied().unwrap_or_default();
         let (missing, extra, differing) = (figure("missing"), figure("extra"), figure("differing"));

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use clap::Args;
+use tidegate_engine::embedded::{Page, Seen, Stopped, check, run as run_page};
 use vfs_server::migrations::{MIGRATIONS, Migration};
 
-use super::page_run::{Page, Seen, Stopped, actor, check, run as run_page};
-use super::{FAILED, connect, failed, say};
+use super::{FAILED, actor, connect, failed, say};
 
 /// The page's beginning.
 const HEAD: &str = include_str!("migrate/head.md");

@@ -1,17 +1,22 @@
 //! Pulling: a page of operations behind a cursor, of what a user may see.
 
+use futures_util::future::join3;
 use tidegate_store::postgres::{Row, Session, Type};
 use vfs_core::feed::check_rows;
 use vfs_core::{
     AccessLevel, Cursor, FeedItem, FeedPage, OpType, PrincipalType, ReplicaId, WriteId, WriteIdMap,
 };
 
-use crate::app::text;
 use crate::db::{Trouble, column};
-use crate::feed::{Feed, Ground, ground, start_of};
+use crate::feed::{Feed, Ground, ground, ground_ready, start_of};
 
 /// Replicas whose newest writes a page tells: as many as a client takes.
 pub const WRITE_IDS_MAX: i64 = 512;
+
+/// Parameters of the page: who, behind which time and id, in which root, how many.
+const PAGE: [Type; 5] = [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT, Type::INT8];
+/// Parameters of the newest writes: whose, which client's first, how many.
+const HEADS: [Type; 3] = [Type::TEXT, Type::TEXT, Type::INT8];
 
 /// What is pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,29 +33,26 @@ pub struct Pull<'a> {
     pub limit: usize,
 }
 
-/// Reads a page, and how the feed stands. The page comes first: what is compacted away between the two is noticed.
+/// Reads a page, and how the feed stands, in one round trip. The page comes first: what is compacted away between the
+/// two is noticed.
 ///
 /// # Errors
 /// [`Trouble`]; a cursor that this feed cannot be read from is [`Trouble::Refused`].
 pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(FeedPage, Ground), Trouble> {
     let (at, id) = start_of(pull.cursor);
     let rows_max = i64::try_from(pull.limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let sql = include_str!("sql/pull.sql");
-    let mut rows = session
-        .query_prepared(
-            sql,
-            &[
-                text(&pull.user),
-                (&at, Type::TIMESTAMPTZ),
-                text(&id),
-                text(&pull.root),
-                (&rows_max, Type::INT8),
-            ],
-        )
-        .await?;
-    let ground = ground(session, pull.cursor).await?;
+    let page = session.ready(include_str!("sql/pull.sql"), &PAGE).await?;
+    let heads = session.ready(include_str!("sql/write_ids.sql"), &HEADS).await?;
+    ground_ready(session).await?;
+    let (rows, ground, heads) = join3(
+        session.query_ready(&page, &[&pull.user, &at, &id, &pull.root, &rows_max]),
+        ground(session, pull.cursor),
+        session.query_ready(&heads, &[&pull.user, &pull.client, &WRITE_IDS_MAX]),
+    )
+    .await;
+    let (mut rows, ground) = (rows?, ground?);
     ground.judge(Feed::Operations, pull.cursor).map_err(|gone| gone.refusal(ground.epoch))?;
-    let last_reconciled_write_ids = write_ids(session, pull.user, pull.client).await?;
+    let last_reconciled_write_ids = write_ids(&heads?)?;
     let has_more = rows.len() > pull.limit;
     rows.truncate(pull.limit);
     let items = rows.iter().map(item).collect::<Result<Vec<FeedItem>, Trouble>>()?;
@@ -61,12 +63,9 @@ pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(FeedPage, Groun
 }
 
 /// The newest write of each of a user's replicas: the client's own, then those that wrote last.
-async fn write_ids(session: &Session, user: &str, client: Option<&str>) -> Result<WriteIdMap, Trouble> {
-    let sql = include_str!("sql/write_ids.sql");
-    let rows =
-        session.query_prepared(sql, &[text(&user), text(&client), (&WRITE_IDS_MAX, Type::INT8)]).await?;
+fn write_ids(rows: &[Row]) -> Result<WriteIdMap, Trouble> {
     let mut map = WriteIdMap::new();
-    for row in &rows {
+    for row in rows {
         let (replica, write): (String, i64) = (column(row, 0)?, column(row, 1)?);
         let replica = ReplicaId::parse(&replica).map_err(|_| broken("the head of a replica", &replica))?;
         let write = u64::try_from(write).ok().and_then(|write| WriteId::new(write).ok());

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_store::postgres::{Failure, Pool, Session, Type, quote_literal};
+use tidegate_store::postgres::{Failure, Pool, Ready, Session, Type, quote_literal};
 use vfs_core::{Operation, PushReply, PushRequest, PushStatus, Pushed};
 
-use crate::app::text;
-use crate::db::{Trouble, column, transact};
+use crate::db::{Trouble, Write, column};
 
 /// What the database knows of a push before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +47,8 @@ pub fn decide(operations: &[Pushed], known: &Known) -> Vec<PushStatus> {
 
 /// Takes what a user pushes: all that is applied, or nothing. Returns the answer and the epoch that it is of.
 ///
+/// Two round trips: what it is decided by is asked for with BEGIN, and what is appended goes out with COMMIT.
+///
 /// # Idempotence
 /// An operation that was applied is known by the id that its client gave, and applied once.
 ///
@@ -64,30 +65,68 @@ pub async fn push(pool: &Pool, user: &str, request: &PushRequest) -> Result<(Pus
     );
     let session = pool.get_to_write().await?;
     let session: &Session = &session;
-    let (statuses, epoch) = transact!(session, "push", &lock, {
-        let mut known = known(session, user, request).await?;
-        let statuses = decide(&request.operations, &known);
-        let applied: Vec<&Operation> = request
-            .operations
-            .iter()
-            .zip(&statuses)
-            .filter_map(|(pushed, status)| match pushed {
-                Pushed::Valid(operation) if *status == PushStatus::Applied => Some(operation),
-                _ => None,
-            })
-            .collect();
-        if !applied.is_empty() {
-            known.epoch = append(session, user, request.client_id.as_str(), &applied).await?;
+    let statements = Statements::ready(session).await?;
+    let mut write = Write::new(session, "push", &lock);
+    let (statuses, epoch) = loop {
+        let begun = write.begin_with(known(session, &statements.known, user, request)).await;
+        let decided = begun.map(|known| {
+            let statuses = decide(&request.operations, &known);
+            let applied = Applied::of(request, &statuses);
+            (statuses, applied, known.epoch)
+        });
+        let ended = match decided {
+            Err(trouble) => write.end(Err(trouble)).await,
+            Ok((statuses, applied, epoch)) if applied.is_empty() => write.end(Ok((statuses, epoch))).await,
+            Ok((statuses, applied, _)) => {
+                let appended = applied.append(session, &statements.append, user, request.client_id.as_str());
+                write.end_behind(async { Ok((statuses, appended.await?)) }).await
+            }
+        };
+        if let Some(outcome) = ended {
+            break outcome?;
         }
-        Ok((statuses, known.epoch))
-    })?;
+    };
     let results =
         request.operations.iter().zip(statuses).map(|(pushed, status)| pushed.result(status)).collect();
     Ok((PushReply { client_id: request.client_id.clone(), results }, epoch))
 }
 
+/// What a push asks the server, prepared.
+struct Statements {
+    known: Ready,
+    append: Ready,
+}
+
+impl Statements {
+    async fn ready(session: &Session) -> Result<Statements, Failure> {
+        const KNOWN: [Type; 4] = [Type::TEXT, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT];
+        const APPEND: [Type; 11] = [
+            Type::TEXT,
+            Type::TEXT,
+            Type::INT4,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::INT8_ARRAY,
+        ];
+        Ok(Statements {
+            known: session.ready(include_str!("sql/known.sql"), &KNOWN).await?,
+            append: session.ready(include_str!("sql/append.sql"), &APPEND).await?,
+        })
+    }
+}
+
 /// Asks for everything that is decided by.
-async fn known(session: &Session, user: &str, request: &PushRequest) -> Result<Known, Failure> {
+async fn known(
+    session: &Session,
+    statement: &Ready,
+    user: &str,
+    request: &PushRequest,
+) -> Result<Known, Failure> {
     let valid = request.operations.iter().filter_map(|pushed| match pushed {
         Pushed::Valid(operation) => Some(operation),
         Pushed::Invalid { .. } => None,
@@ -95,14 +134,8 @@ async fn known(session: &Session, user: &str, request: &PushRequest) -> Result<K
     let (items, ids): (BTreeSet<&str>, Vec<&str>) =
         valid.map(|operation| (operation.item_id.as_str(), operation.op_id.as_str())).unzip();
     let items: Vec<&str> = items.into_iter().collect();
-    let sql = include_str!("sql/known.sql");
     let client = request.client_id.as_str();
-    let rows = session
-        .query_prepared(
-            sql,
-            &[text(&user), (&items, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY), text(&client)],
-        )
-        .await?;
+    let rows = session.query_ready(statement, &[&user, &items, &ids, &client]).await?;
     let mut known = Known::default();
     for row in &rows {
         let (kind, id, number): (i32, String, i64) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
@@ -116,52 +149,75 @@ async fn known(session: &Session, user: &str, request: &PushRequest) -> Result<K
     Ok(known)
 }
 
-/// Appends operations to the feed, in their order, and notes the newest write. Returns the epoch.
-async fn append(
-    session: &Session,
-    user: &str,
-    replica: &str,
-    operations: &[&Operation],
-) -> Result<i32, Failure> {
-    let count = i32::try_from(operations.len()).unwrap_or(i32::MAX);
-    let each = operations.iter();
-    let op_ids: Vec<&str> = each.clone().map(|operation| operation.op_id.as_str()).collect();
-    let items: Vec<&str> = each.clone().map(|operation| operation.item_id.as_str()).collect();
-    let types: Vec<&str> = each.clone().map(|operation| operation.op_type().as_str()).collect();
-    let principals = || operations.iter().map(|operation| operation.change.principal());
-    let kinds: Vec<Option<&str>> = principals().map(|who| who.map(|who| who.kind.as_str())).collect();
-    let whom: Vec<Option<&str>> = principals().map(|who| who.map(|who| who.id.as_str())).collect();
-    let levels: Vec<Option<&str>> =
-        each.clone().map(|operation| operation.change.level().map(|level| level.as_str())).collect();
-    let parents: Vec<Option<&str>> =
-        each.clone().map(|operation| operation.change.parent_id().map(AsRef::as_ref)).collect();
-    let writes: Vec<i64> =
-        each.map(|operation| i64::try_from(operation.write_id.get()).unwrap_or(i64::MAX)).collect();
-    let sql = include_str!("sql/append.sql");
-    let rows = session
-        .query_prepared(
-            sql,
-            &[
-                text(&user),
-                text(&replica),
-                (&count, Type::INT4),
-                (&op_ids, Type::TEXT_ARRAY),
-                (&items, Type::TEXT_ARRAY),
-                (&types, Type::TEXT_ARRAY),
-                (&kinds, Type::TEXT_ARRAY),
-                (&whom, Type::TEXT_ARRAY),
-                (&levels, Type::TEXT_ARRAY),
-                (&parents, Type::TEXT_ARRAY),
-                (&writes, Type::INT8_ARRAY),
-            ],
-        )
-        .await?;
-    let row = rows.first().ok_or_else(|| Failure::unusable_answer("vfs_feed_head has no row"))?;
-    let (epoch, appended): (i32, i64) = (column(row, 0)?, column(row, 1)?);
-    if appended != i64::from(count) {
-        return Err(Failure::unusable_answer(format!("{appended} of {count} operations were appended")));
+/// The operations that are applied, column by column.
+#[derive(Default)]
+struct Applied<'a> {
+    op_ids: Vec<&'a str>,
+    items: Vec<&'a str>,
+    types: Vec<&'a str>,
+    kinds: Vec<Option<&'a str>>,
+    whom: Vec<Option<&'a str>>,
+    levels: Vec<Option<&'a str>>,
+    parents: Vec<Option<&'a str>>,
+    writes: Vec<i64>,
+}
+
+impl<'a> Applied<'a> {
+    fn of(request: &'a PushRequest, statuses: &[PushStatus]) -> Applied<'a> {
+        let mut applied = Applied::default();
+        for (pushed, status) in request.operations.iter().zip(statuses) {
+            let (Pushed::Valid(operation), PushStatus::Applied) = (pushed, status) else { continue };
+            let principal = operation.change.principal();
+            applied.op_ids.push(operation.op_id.as_str());
+            applied.items.push(operation.item_id.as_str());
+            applied.types.push(operation.op_type().as_str());
+            applied.kinds.push(principal.map(|who| who.kind.as_str()));
+            applied.whom.push(principal.map(|who| who.id.as_str()));
+            applied.levels.push(operation.change.level().map(|level| level.as_str()));
+            applied.parents.push(operation.change.parent_id().map(AsRef::as_ref));
+            applied.writes.push(i64::try_from(operation.write_id.get()).unwrap_or(i64::MAX));
+        }
+        applied
     }
-    Ok(epoch)
+
+    fn is_empty(&self) -> bool {
+        self.op_ids.is_empty()
+    }
+
+    /// Appends them to the feed, in their order, and notes the newest write. Returns the epoch.
+    async fn append(
+        &self,
+        session: &Session,
+        statement: &Ready,
+        user: &str,
+        replica: &str,
+    ) -> Result<i32, Failure> {
+        let count = i32::try_from(self.op_ids.len()).unwrap_or(i32::MAX);
+        let rows = session
+            .query_ready(
+                statement,
+                &[
+                    &user,
+                    &replica,
+                    &count,
+                    &self.op_ids,
+                    &self.items,
+                    &self.types,
+                    &self.kinds,
+                    &self.whom,
+                    &self.levels,
+                    &self.parents,
+                    &self.writes,
+                ],
+            )
+            .await?;
+        let row = rows.first().ok_or_else(|| Failure::unusable_answer("vfs_feed_head has no row"))?;
+        let (epoch, appended): (i32, i64) = (column(row, 0)?, column(row, 1)?);
+        if appended != i64::from(count) {
+            return Err(Failure::unusable_answer(format!("{appended} of {count} operations were appended")));
+        }
+        Ok(epoch)
+    }
 }
 
 #[cfg(test)]

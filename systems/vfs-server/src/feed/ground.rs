@@ -1,6 +1,6 @@
 //! What a cursor is held against: how far the feeds have come, where epochs began, what was compacted away.
 
-use tidegate_store::postgres::{Failure, Session, Type};
+use tidegate_store::postgres::{Failure, Ready, Session, Type};
 use vfs_core::{Cursor, Position, Timestamp};
 
 use crate::db::column;
@@ -105,6 +105,14 @@ impl Ground {
         }
         if cursor.changed_at > self.at { Err(Gone::Ahead) } else { Ok(()) }
     }
+}
+
+/// Has the server prepare what [`ground`] asks, so that it is asked at once and in its turn.
+///
+/// # Errors
+/// The database's.
+pub async fn ground_ready(session: &Session) -> Result<Ready, Failure> {
+    session.ready(include_str!("sql/ground.sql"), &[Type::INT4]).await
 }
 
 /// Reads how the feeds stand for a cursor. Asked after the page that the cursor is for, so that nothing can be

@@ -1,49 +1,50 @@
-//! A page of this program's own, run by the engine: the same lease, journal and version table as any runbook's.
+//! A page that a program carries in itself, and runs to its end: the same lease, journal and version table as any
+//! runbook's. For a service whose own commands migrate and verify.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use tidegate_engine::doors::Doors;
-use tidegate_engine::ending::Ending;
-use tidegate_engine::event::{Event, EventRecord};
-use tidegate_engine::observer::{Ask, Asking, Observer, Progress};
-use tidegate_engine::outcome::Outcome;
-use tidegate_engine::program::Program;
-use tidegate_engine::runner::{Opened, Purpose, Runner};
-use tidegate_engine::setup::{OpenError, Options};
+use crate::doors::Doors;
+use crate::ending::Ending;
+use crate::event::{Event, EventRecord};
+use crate::observer::{Ask, Asking, Observer, Progress};
+use crate::outcome::Outcome;
+use crate::program::Program;
+use crate::runner::{Opened, Purpose, Runner};
+use crate::setup::{OpenError, Options};
 use tidegate_runbook::{FileContent, Runbook, Severity, SourcePath, Sources, parse};
 
-use super::FAILED;
-
+/// Exit code where the page stopped, or is none.
+pub const FAILED: u8 = 1;
 /// Exit code where another runner, or an open run, stands in the way.
-const HELD: u8 = 4;
+pub const HELD: u8 = 4;
 
 /// A page and the files that it names.
 #[derive(Debug)]
-pub(super) struct Page {
+pub struct Page {
     /// The page's name.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Its text.
-    pub(super) text: String,
+    pub text: String,
     /// Paths as the page writes them, and what is there.
-    pub(super) files: Vec<(String, String)>,
+    pub files: Vec<(String, String)>,
 }
 
 /// Why a page did not come to its end.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub struct Stopped {
     /// The exit code.
-    pub(super) code: u8,
+    pub code: u8,
     /// The sentence for a person.
-    pub(super) why: String,
+    pub why: String,
 }
 
 /// What a page's steps came to, as far as it got.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub struct Seen {
     /// The steps that are done, in order.
-    pub(super) done: Vec<(String, Outcome)>,
+    pub done: Vec<(String, Outcome)>,
 }
 
 impl Observer for Seen {
@@ -64,13 +65,18 @@ impl Observer for Seen {
 }
 
 /// A page that was read and found good.
-pub(super) struct Checked {
-    pub(super) runbook: Runbook,
+#[derive(Debug)]
+pub struct Checked {
+    /// What it says.
+    pub runbook: Runbook,
     sources: Sources,
 }
 
 /// Reads a page.
-pub(super) fn check(page: Page) -> Result<Checked, Stopped> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(page: Page) -> Result<Checked, Stopped> {
     let files = page.files.into_iter();
     let sources = Sources {
         page: SourcePath(page.name.to_owned()),
@@ -86,9 +92,12 @@ pub(super) fn check(page: Page) -> Result<Checked, Stopped> {
     Err(Stopped { code: FAILED, why: format!("{} is no runbook: {}", page.name, errors.join("; ")) })
 }
 
-/// Runs a page to its end. What was seen stands in `seen`, also when it did not get there.
-/// What the page names of the environment is read by `env`.
-pub(super) async fn run(
+/// Runs a page to its end. What was seen stands in `seen`, also when it did not get there. What the page names of the
+/// environment is read by `env`.
+///
+/// # Errors
+/// Why it did not get there.
+pub async fn run(
     checked: Checked,
     actor: String,
     env: fn(&str) -> Option<String>,
@@ -147,10 +156,11 @@ fn with_next(error: &OpenError) -> String {
     }
 }
 
-/// Who runs the page: `VFS_ACTOR`, else the system's user, else the program.
-pub(super) fn actor() -> String {
-    ["VFS_ACTOR", "USER", "LOGNAME"]
+/// Who runs the page: what `variable` says, else the system's user, else the program.
+#[must_use]
+pub fn actor(variable: &str, program: &str) -> String {
+    [variable, "USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
-        .unwrap_or_else(|| "vfs-server".to_owned())
+        .unwrap_or_else(|| program.to_owned())
 }
