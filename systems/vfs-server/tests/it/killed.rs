@@ -10,7 +10,7 @@ use testkit::{Program, Running, eventually};
 use crate::ground::{Asker, BOUND, Ground, SECRET, link};
 
 /// Kills; the long form has more.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 30;
 const SOAK_ROUNDS: usize = 500;
 const CLIENTS: u64 = 4;
 const OPERATIONS: u64 = 20;
