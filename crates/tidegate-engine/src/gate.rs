@@ -51,6 +51,13 @@ pub(crate) struct Gate<'a> {
     pub(crate) known: Rc<RefCell<Option<Known>>>,
 }
 
+impl Gate<'_> {
+    /// Whether others wait for it from its beginning, and not only for what its statements lock at the end.
+    fn keeps_others_waiting(&self) -> bool {
+        self.barrier.is_some() || !self.doomed.is_empty() || !self.retired.is_empty()
+    }
+}
+
 /// A gate that was passed: what to tell, and the journal's new head.
 #[derive(Debug)]
 pub(crate) struct Passed {
@@ -92,7 +99,7 @@ pub(crate) async fn pass(
             held.push(check.id.clone());
         }
         for (step, compare) in &gate.certificates {
-            certificate::must_hold(session, job, step, compare).await?;
+            certificate::must_hold(session, job, step, compare, gate.keeps_others_waiting()).await?;
             held.push(step.id.clone());
         }
         if gate.versioned && job.versions.ensure(session).await? {

@@ -321,3 +321,27 @@ fn a_comparison_too_long_to_be_made_again_is_relied_on_only_if_mirrored_since() 
         );
     });
 }
+
+#[test]
+fn a_long_comparison_is_made_again_in_a_gate_for_which_nobody_waits() {
+    on_stage(async {
+        let text = |tamper: &str| {
+            let parity = PARITY
+                .replace("SELECT * FROM old", "SELECT old.*, (SELECT pg_sleep(0.05))::text FROM old")
+                .replace("SELECT * FROM new", "SELECT new.*, '' FROM new");
+            page_with(
+                &format!("{}[limits]\ngate_max = \"20ms\"\n", set(MOVES)),
+                &format!(
+                    "## Verify\n\n{parity}{tamper}```sql\n-- @migrate verified\n-- @version 0002\n-- @requires parity\nCREATE TABLE verified ();\n-- @undo\nDROP TABLE verified;\n```\n"
+                ),
+            )
+        };
+        let tamper = "```sql\n-- @migrate tamper\n-- @version 0001\nUPDATE new SET name = 'b' WHERE id = 1;\n-- @undo\nUPDATE new SET name = 'a' WHERE id = 1;\n```\n\n";
+        let equal = stage().await;
+        done(&equal.run(&text(&tamper.replace("'b'", "name"))).await);
+        let other = stage().await;
+        let ending = other.run(&text(tamper)).await;
+        let said = halted(&ending);
+        assert!(said.contains("parity does not hold"), "it is looked at, and not taken on trust: {said}");
+    });
+}

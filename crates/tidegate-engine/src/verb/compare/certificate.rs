@@ -1,8 +1,8 @@
 //! Whether what a comparison found still holds, so that a step may rely on it.
 //!
 //! Nothing may have been written since, or only by writers that write both sides: every table that was read is sealed since
-//! before the comparison; or, for a move of flags, the set has mirrored writes and been drained since before it. A short
-//! comparison is simply made again, behind the gate's locks.
+//! before the comparison; or, for a move of flags, the set has mirrored writes and been drained since before it. Else the
+//! comparison is simply made again, behind the gate's locks: a short one always, a long one where nobody waits for them.
 
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use crate::job::Job;
 use crate::state::StepState;
 use crate::verdict::Verdict;
 
-/// Refuses the job's step unless the comparison holds under the gate's locks.
+/// Refuses the job's step unless the comparison holds under the gate's locks, for which others may wait.
 pub(crate) async fn must_hold(
     session: &Session,
     job: Job<'_>,
     step: &Step,
     compare: &Compare,
+    others_wait: bool,
 ) -> Result<(), StepError> {
     let Some(StepState::Done { outcome, seq, .. }) = job.state.steps.get(&step.id) else {
         return Err(StepError::refused(format!("{} is not complete in this run", step.id), "Run it first."));
@@ -38,7 +39,7 @@ pub(crate) async fn must_hold(
     };
     let limit = job.program.runbook.limits.gate_max;
     let took = Duration::from_millis(outcome.took_ms);
-    if took < limit {
+    if took < limit || !others_wait {
         let again = super::ask_in_gate(session, job.for_step(step), compare).await?;
         return match again.verdict {
             Verdict::Pass => Ok(()),
