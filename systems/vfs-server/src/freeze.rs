@@ -30,6 +30,8 @@ pub struct FreezeStatus {
     pub frozen: bool,
     /// Until when, as ISO 8601 in UTC; also a time that has passed.
     pub frozen_until: Option<String>,
+    /// Until when the database itself holds writes back, whatever rows a restore brings. `None`: it does not.
+    pub held_by_database_until: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// By whom.
@@ -119,6 +121,7 @@ pub async fn status(session: &Session) -> Result<FreezeStatus, Failure> {
         frozen_until: column(row, 2)?,
         reason: column(row, 3)?,
         actor: column(row, 4)?,
+        held_by_database_until: column(row, 5)?,
     })
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::classify::{ObjectCode, ObjectError, Retryability};
 use super::config::Patience;
+use super::failures::FAILURES;
 
 /// Longest pause before a repeated attempt.
 pub const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -84,6 +85,7 @@ pub async fn persist<T, F: Future<Output = Result<T, Failed>>>(
         let again = retryability != Retryability::NotRetryable
             && made < patience.attempts
             && spent.saturating_add(pause) < patience.deadline;
+        FAILURES.note(&failed.code, again);
         if !again {
             let Failed { code, message } = failed;
             return Err(ObjectError { code, attempts: made, message, after_doubt });

@@ -38,7 +38,14 @@ pub(super) async fn run(arguments: &StatusArguments) -> Result<(), String> {
         feed.at,
         feed.horizon.saturating_add(1)
     ));
+    if let Some(until) = &frozen.held_by_database_until {
+        say(&format!(
+            "writes: held back by the database itself until {until}, as a restore leaves it; when that is done: \
+             ALTER DATABASE … RESET vfs.frozen_until"
+        ));
+    }
     match (&frozen.frozen_until, frozen.frozen) {
+        (_, true) if frozen.held_by_database_until.is_some() => {}
         (Some(until), true) => say(&format!(
             "writes: frozen until {until} by {}: {} (epoch {})",
             frozen.actor.as_deref().unwrap_or("nobody named"),

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::answer::{Answer, ApiError};
 use crate::app::{App, SCHEMA_NEWEST_KNOWN, SCHEMA_OLDEST, schema_version};
 use crate::auth::Caller;
+use crate::blob::FAILURES;
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn healthz() -> Answer {
@@ -64,6 +65,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
          vfs_feed_epoch {}\n",
         app.feed_epoch()
     );
+    text.push_str(&FAILURES.to_prometheus());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

@@ -5,11 +5,19 @@ use serde_json::json;
 use testkit::eventually;
 
 use crate::ground::{BOUND, Town};
+use crate::operators::program;
 
 /// A setting of this database, such as `SET x = 'y'`.
 async fn set(town: &Town, change: &str) {
     let name = town.ground.database.name();
     town.ground.database.execute(&format!("ALTER DATABASE \"{name}\" {change}")).await;
+}
+
+/// What an operator is told.
+async fn status(town: &Town) -> String {
+    let outcome = program(&town.ground).arg("status").run(BOUND).await.unwrap();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    outcome.stdout
 }
 
 #[tokio::test]
@@ -23,11 +31,19 @@ async fn writes_that_are_held_on_the_database_are_refused_and_reads_go_on() {
     assert_eq!(held.refusal(), (503, "Writes are frozen"));
     assert!(held.header("retry-after").is_some());
     ada.get("/v1/vfs/crdt/sync").await.good();
+    let told = status(&town).await;
+    assert!(
+        told.contains("writes: held back by the database itself until 2999-01-01T00:00:00.000Z"),
+        "{told}"
+    );
+    assert!(!told.contains("writes: let in"), "{told}");
     // It ends by itself, and by being taken away.
     set(&town, "SET vfs.frozen_until = '2020-01-01 00:00:00+00'").await;
     ada.post("/v1/vfs/register", item("over")).await.good();
     set(&town, "SET vfs.frozen_until = '2999-01-01 00:00:00+00'").await;
     set(&town, "RESET vfs.frozen_until").await;
+    let told = status(&town).await;
+    assert!(told.contains("writes: let in") && !told.contains("held back"), "{told}");
     ada.post("/v1/vfs/register", item("after")).await.good();
 }
 

@@ -7,7 +7,7 @@ use vfs_server::config::Config;
 
 use crate::ground::{BOUND, Ground, SECRET, Service, Town, link};
 
-fn program(ground: &Ground) -> Program {
+pub(crate) fn program(ground: &Ground) -> Program {
     Program::new(env!("CARGO_BIN_EXE_vfs-server"))
         .env("DATABASE_URL", ground.database.url())
         .env("JWT_SECRET", SECRET)

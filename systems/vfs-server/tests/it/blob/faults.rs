@@ -79,6 +79,18 @@ async fn every_code_is_500_with_the_routes_text_and_the_same_request_succeeds_la
             assert_eq!(route.ask(&ann, &blob).await.status.as_u16(), route.good(), "{blob}");
         }
     }
+    let told = ann.get("/metrics").await;
+    let told = String::from_utf8_lossy(&told.body).into_owned();
+    for (code, attempts) in CODES {
+        for (then, least) in
+            [("tried_again", Route::ALL.len() * (attempts - 1)), ("given_up", Route::ALL.len())]
+        {
+            let start = format!("vfs_blob_store_failures_total{{code=\"{}\",then=\"{then}\"}} ", code.name());
+            let line = told.lines().find_map(|line| line.strip_prefix(&start));
+            let count: usize = line.unwrap_or_else(|| panic!("no {start} in {told}")).parse().unwrap();
+            assert!(count >= least, "{start}{count}");
+        }
+    }
 }
 
 #[tokio::test]
