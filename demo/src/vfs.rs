@@ -17,13 +17,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Client;
+
 use crate::Error;
 use crate::fleet::Fleet;
 use crate::operator::{DONE, HALTED, Operator, WAITING};
 use crate::program::Programs;
 use crate::proof::Proof;
 use crate::words::{heading, say};
-use notes::{Notes, Verdict};
+use notes::{Endpoint, Notes, Verdict};
 pub(crate) use options::Options;
 use stage::Stage;
 use traffic::Traffic;
@@ -55,6 +57,11 @@ const COLLIDE: &str = include_str!("vfs/collide.sql");
 /// The end of it.
 const REMOVE: &str = "DELETE FROM vfs_blob_objects WHERE id = 'demo-0-item-1'";
 
+/// The newest migration that is applied.
+const VERSION: &str = "SELECT max(version) FROM schema_migrations";
+/// How often the version is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Everything that the acts share.
 struct Show {
     stage: Stage,
@@ -80,6 +87,7 @@ pub(crate) async fn show(programs: &Programs, options: Options) -> Result<Proof,
         began.elapsed().as_secs_f64()
     ));
     let notes = Arc::new(Notes::default());
+    notes.at_version(BEFORE);
     let addresses = fleet.addresses();
     let traffic = Traffic::start(&users, &addresses, options.seed, &notes).await?;
     say(&format!(
@@ -95,14 +103,26 @@ pub(crate) async fn show(programs: &Programs, options: Options) -> Result<Proof,
     let attachments = attachments(&stage).await?;
     let operator = Operator::new(&programs.tidegate, crate::program::root(), environment);
     let mut show = Show { stage, operator, proof: Proof::default(), attachments };
+    let versions = tokio::spawn(watch_versions(show.stage.root().await?, Arc::clone(&notes)));
     let told = show.acts(&notes).await;
     traffic.stop(&notes).await?;
+    versions.abort();
     told?;
     show.end(&notes).await?;
     for line in fleet.said() {
         println!("  an instance said: {line}");
     }
     Ok(show.proof)
+}
+
+/// Tells the notes which version the schema is at, until it is stopped.
+async fn watch_versions(client: Client, notes: Arc<Notes>) {
+    loop {
+        if let Ok(row) = client.query_one(VERSION, &[]).await {
+            notes.at_version(row.get(0));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// What is attached to what, before.
@@ -187,6 +207,7 @@ impl Show {
             "{} requests, the slowest {slowest} ms; told to come again {}, unanswered {}.",
             verdict.requests, verdict.held_back, verdict.unanswered
         ));
+        self.tell_phases(verdict);
         self.proof.claim(*operations > 0, format!("operations acknowledged {operations}"));
         self.proof.claim(
             *lost == 0,
@@ -199,6 +220,8 @@ impl Show {
             same,
             format!("blobs attached meanwhile {blobs}, read otherwise than staged {changed_blobs}"),
         );
+        let fallen = verdict.fallen;
+        self.proof.claim(fallen == 0, format!("reconciled cursors that fell {fallen}"));
         let unexpected = verdict.unexpected;
         self.proof.claim(unexpected == 0, format!("errors other than \"come again\" {unexpected}"));
         for words in &verdict.words {
@@ -206,8 +229,51 @@ impl Show {
         }
     }
 
+    /// Every endpoint, by the version that the schema was at.
+    fn tell_phases(&mut self, verdict: &Verdict) {
+        println!();
+        println!(
+            "  {:8}{:>8}{:>8}{:>11}{:>8}{:>8}{:>12}{:>12}{:>8}{:>12}",
+            "version",
+            "push",
+            "pull",
+            "reconcile",
+            "stage",
+            "attach",
+            "come again",
+            "unanswered",
+            "errors",
+            "slowest"
+        );
+        for (version, phase) in &verdict.phases {
+            let count = |endpoint| phase.answered.get(&endpoint).copied().unwrap_or_default();
+            let [push, pull, reconcile, stage, attach] = Endpoint::WATCHED.map(count);
+            println!(
+                "  {version:<8}{push:>8}{pull:>8}{reconcile:>11}{stage:>8}{attach:>8}{:>12}{:>12}{:>8}{:>12}",
+                phase.held_back,
+                phase.unanswered,
+                phase.unexpected,
+                format!("{} ms", phase.slowest.as_millis())
+            );
+        }
+        println!();
+        let at = |version: i32| {
+            let phase = verdict.phases.get(&version);
+            let answers = |endpoint| phase.and_then(|phase| phase.answered.get(&endpoint)).is_some();
+            Endpoint::WATCHED.into_iter().filter(|endpoint| answers(*endpoint)).count()
+        };
+        let (before, after) = (at(BEFORE), at(AFTER));
+        let all = Endpoint::WATCHED.len();
+        self.proof.claim(
+            before == all && after == all,
+            format!("of {all} endpoints, answering before {before}, after {after}"),
+        );
+        let erring = verdict.phases.values().filter(|phase| phase.unexpected > 0).count();
+        self.proof.claim(erring == 0, format!("versions at which a request failed {erring}"));
+    }
+
     async fn version(&self) -> Result<i32, Error> {
-        self.stage.ask("SELECT max(version) FROM schema_migrations").await
+        self.stage.ask(VERSION).await
     }
 
     /// How many rows each legacy table has.

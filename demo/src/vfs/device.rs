@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value as Json, json};
 use vfs_core::{Cursor, FeedItem, Timestamp};
 
-use super::notes::{Attached, Notes};
+use super::notes::{Attached, Endpoint, Notes};
 use crate::Error;
 use crate::dice::Dice;
 use crate::wire::{Answer, By, Request, Wire};
@@ -63,6 +63,7 @@ pub(crate) struct Device {
     skew_ms: i64,
     next_write: u64,
     cursor: Option<Cursor>,
+    reconciled: Option<Cursor>,
     blobs: u64,
 }
 
@@ -79,6 +80,7 @@ impl Device {
             skew_ms: skew - i64::try_from(SKEW_MS_MAX).unwrap_or(0),
             next_write: 1,
             cursor: None,
+            reconciled: None,
             blobs: 0,
         }
     }
@@ -190,6 +192,19 @@ impl Device {
         page.get("hasMore").and_then(Json::as_bool).unwrap_or(false)
     }
 
+    /// Reconciles what was read. What the server keeps then never lies behind what it kept before.
+    pub(crate) async fn reconcile(&mut self) {
+        let Some(cursor) = self.cursor.as_ref().map(Cursor::encode) else { return };
+        let body = json!({ "clientId": self.client_id(), "cursor": cursor });
+        let Some(answer) = self.until_answered("POST", "/v1/vfs/crdt/reconcile", &body).await else { return };
+        let kept = answer.get("cursor").and_then(Json::as_str).and_then(Cursor::decode);
+        match (kept, &self.reconciled) {
+            (None, _) => self.notes.unexpected(format!("reconcile: {answer}")),
+            (Some(kept), Some(before)) if kept < *before => self.notes.cursor_fell(),
+            (Some(kept), _) => self.reconciled = Some(kept),
+        }
+    }
+
     fn take(&mut self, item: Json) {
         let Ok(item) = serde_json::from_value::<FeedItem>(item) else {
             self.notes.unexpected("an item that cannot be read".to_owned());
@@ -251,7 +266,7 @@ impl Device {
             let began = Instant::now();
             match wire.ask(request).await {
                 Ok(answer) if (200..300).contains(&answer.status) => {
-                    self.notes.answered(began.elapsed());
+                    self.notes.answered(Endpoint::of(path), began.elapsed());
                     return Some(answer);
                 }
                 Ok(answer) if answer.status == COME_AGAIN => {

@@ -1,6 +1,7 @@
 //! What the devices were told, and what they received.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,13 +39,60 @@ struct Known {
     changed_blobs: u64,
     requests: u64,
     slowest: Duration,
+    /// Reconciled cursors that fell.
+    fallen: u64,
+    phases: BTreeMap<i32, Phase>,
     unexpected: u64,
     words: Vec<String>,
 }
 
+/// What became of requests while the schema was at one version.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Phase {
+    /// Answers, by what was asked.
+    pub(crate) answered: BTreeMap<Endpoint, u64>,
+    pub(crate) held_back: u64,
+    pub(crate) unanswered: u64,
+    pub(crate) unexpected: u64,
+    pub(crate) slowest: Duration,
+}
+
+/// What a device asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Endpoint {
+    Push,
+    Pull,
+    Reconcile,
+    Stage,
+    Attach,
+    Other,
+}
+
+impl Endpoint {
+    /// Those that a migration must leave at work.
+    pub(crate) const WATCHED: [Endpoint; 5] =
+        [Endpoint::Push, Endpoint::Pull, Endpoint::Reconcile, Endpoint::Stage, Endpoint::Attach];
+
+    /// By the path of a request.
+    pub(crate) fn of(path: &str) -> Self {
+        match path.split('?').next().unwrap_or_default() {
+            "/v1/vfs/crdt/push" => Self::Push,
+            "/v1/vfs/crdt/sync" => Self::Pull,
+            "/v1/vfs/crdt/reconcile" => Self::Reconcile,
+            "/v1/vfs/blobs/stage" => Self::Stage,
+            path if path.ends_with("/attach") => Self::Attach,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Everything that is noted.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Mutex<Known>);
+pub(crate) struct Notes {
+    known: Mutex<Known>,
+    /// The version of the schema, as was last seen.
+    version: AtomicI32,
+}
 
 /// What became of what was acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -59,11 +107,27 @@ pub(crate) struct Verdict {
     pub(crate) held_back: u64,
     pub(crate) unanswered: u64,
     pub(crate) slowest: Duration,
+    pub(crate) fallen: u64,
+    pub(crate) phases: BTreeMap<i32, Phase>,
     pub(crate) unexpected: u64,
     pub(crate) words: Vec<String>,
 }
 
 impl Notes {
+    /// The schema is at this version now.
+    pub(crate) fn at_version(&self, version: i32) {
+        self.version.store(version, Ordering::Relaxed);
+    }
+
+    fn phase<'a>(&self, known: &'a mut Known) -> &'a mut Phase {
+        known.phases.entry(self.version.load(Ordering::Relaxed)).or_default()
+    }
+
+    /// A reconciled cursor that is behind one from before.
+    pub(crate) fn cursor_fell(&self) {
+        self.known().fallen += 1;
+    }
+
     /// Operations that were acknowledged to a user.
     pub(crate) fn pushed(&self, user: usize, ids: impl IntoIterator<Item = String>) {
         self.known().users.entry(user).or_default().pushed.extend(ids);
@@ -90,26 +154,34 @@ impl Notes {
     }
 
     /// A request that was answered.
-    pub(crate) fn answered(&self, took: Duration) {
+    pub(crate) fn answered(&self, endpoint: Endpoint, took: Duration) {
         let mut known = self.known();
         known.requests += 1;
         known.slowest = known.slowest.max(took);
+        let phase = self.phase(&mut known);
+        *phase.answered.entry(endpoint).or_default() += 1;
+        phase.slowest = phase.slowest.max(took);
     }
 
     /// A request that was told to come again.
     pub(crate) fn held_back(&self) {
-        self.known().held_back += 1;
+        let mut known = self.known();
+        known.held_back += 1;
+        self.phase(&mut known).held_back += 1;
     }
 
     /// A request whose answer did not come.
     pub(crate) fn unanswered(&self) {
-        self.known().unanswered += 1;
+        let mut known = self.known();
+        known.unanswered += 1;
+        self.phase(&mut known).unanswered += 1;
     }
 
     /// An answer that should not have come.
     pub(crate) fn unexpected(&self, words: String) {
         let mut known = self.known();
         known.unexpected += 1;
+        self.phase(&mut known).unexpected += 1;
         if known.words.len() < WORDS_MAX {
             known.words.push(words);
         }
@@ -139,6 +211,8 @@ impl Notes {
             held_back: known.held_back,
             unanswered: known.unanswered,
             slowest: known.slowest,
+            fallen: known.fallen,
+            phases: known.phases.clone(),
             unexpected: known.unexpected,
             words: known.words.clone(),
             ..Verdict::default()
@@ -153,7 +227,7 @@ impl Notes {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,5 +245,22 @@ mod tests {
         notes.received(2, "b");
         let verdict = notes.verdict();
         assert_eq!((verdict.operations, verdict.lost, verdict.twice), (3, 1, 1));
+    }
+
+    #[test]
+    fn requests_count_for_the_version_at_which_they_were_answered() {
+        let notes = Notes::default();
+        notes.at_version(23);
+        notes.answered(Endpoint::of("/v1/vfs/crdt/push"), Duration::from_millis(2));
+        notes.at_version(24);
+        notes.answered(Endpoint::of("/v1/vfs/crdt/sync?limit=5"), Duration::from_millis(7));
+        notes.answered(Endpoint::of("/v1/vfs/blobs/stage/s/attach"), Duration::from_millis(5));
+        notes.held_back();
+        notes.unexpected("what".to_owned());
+        let phases = notes.verdict().phases;
+        assert_eq!(phases[&23].answered, BTreeMap::from([(Endpoint::Push, 1)]));
+        assert_eq!(phases[&24].answered, BTreeMap::from([(Endpoint::Pull, 1), (Endpoint::Attach, 1)]));
+        assert_eq!((phases[&23].unexpected, phases[&24].unexpected), (0, 1));
+        assert_eq!((phases[&24].held_back, phases[&24].slowest), (1, Duration::from_millis(7)));
     }
 }

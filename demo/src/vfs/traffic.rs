@@ -48,6 +48,7 @@ impl Traffic {
             readers.spawn(async move {
                 while !rest(&mut also_told).await {
                     reader.read().await;
+                    reader.reconcile().await;
                 }
                 reader
             });

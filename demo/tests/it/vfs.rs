@@ -8,7 +8,7 @@ use testkit::Program;
 const BOUND: Duration = Duration::from_secs(240);
 
 /// What it must say.
-const CLAIMS: [&str; 9] = [
+const CLAIMS: [&str; 12] = [
     "stopped at version 23, with every row of before in its place",
     "the schema is at version 27",
     "of 4 legacy tables, out of sight: 4",
@@ -16,6 +16,9 @@ const CLAIMS: [&str; 9] = [
     "operations received twice 0",
     "operations received out of order 0",
     "read otherwise than staged 0",
+    "reconciled cursors that fell 0",
+    "of 5 endpoints, answering before 5, after 5",
+    "versions at which a request failed 0",
     "errors other than \"come again\" 0",
     "operations acknowledged while the tables were flattened",
 ];
