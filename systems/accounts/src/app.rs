@@ -165,7 +165,6 @@ impl Backend {
                 size: config.pool_max,
                 wait: config.connect_timeout,
                 application_name: "accounts".to_owned(),
-                ..PoolOptions::default()
             },
         )?;
         let (accounts, alias) = (options(ACCOUNTS_SET, accounts), options(ALIAS_SET, alias));

@@ -39,10 +39,6 @@ pub enum AppError {
     },
 }
 
-/// What every session of the pool is told. Each question here is small and asked often: to compile it takes the server
-/// forty milliseconds where to answer it takes one. And no look at the data goes on when whoever asked has given up.
-const OPENING: &str = "SET jit = off; SET statement_timeout = '30s'";
-
 /// The service. It lives as long as the process serves.
 #[derive(Debug)]
 pub struct App {
@@ -69,7 +65,6 @@ impl App {
             size: config.pool_max,
             wait: config.connect_timeout,
             application_name: "vfs-server".to_owned(),
-            opening: OPENING,
         };
         let pool = Pool::new(config.database.clone(), options)?;
         let blob_store = config.blobs.clone().and_then(BlobStore::open);

@@ -20,8 +20,10 @@ const JSON_BODY_DEFAULT: usize = 10 << 20;
 /// Bytes that `API_JSON_BODY_LIMIT` may allow.
 const JSON_BODY_MAX: u64 = 256 << 20;
 
-/// How long a statement of a request may take, unless its transaction says otherwise.
-const STATEMENT_BOUND: &str = "-c statement_timeout=30s";
+/// What every connection asks of the database. A statement of a request may take so long, unless its transaction says
+/// otherwise. And nothing is compiled: each question here is small and asked often, and to compile one takes the database
+/// longer than to answer it.
+const SESSION_OPTIONS: &str = "-c statement_timeout=30s -c jit=off";
 
 /// Why the environment cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +93,8 @@ impl Config {
             None => JSON_BODY_DEFAULT,
         };
         let bounded = |name: &str| match (name, env(name)) {
-            ("PGOPTIONS", Some(given)) => Some(format!("{given} {STATEMENT_BOUND}")),
-            ("PGOPTIONS", None) => Some(STATEMENT_BOUND.to_owned()),
+            ("PGOPTIONS", Some(given)) => Some(format!("{given} {SESSION_OPTIONS}")),
+            ("PGOPTIONS", None) => Some(SESSION_OPTIONS.to_owned()),
             (_, value) => value,
         };
         Ok(Config {

@@ -27,14 +27,11 @@ pub struct PoolOptions {
     pub wait: Duration,
     /// The name that each session shows.
     pub application_name: String,
-    /// SQL text that each session runs when it is opened: settings that hold as long as the session does. It may be
-    /// empty. Through a pooler that hands one server's session to many in turn it would reach others, too.
-    pub opening: &'static str,
 }
 
 impl Default for PoolOptions {
     fn default() -> PoolOptions {
-        PoolOptions { size: 10, wait: Duration::from_secs(5), application_name: String::new(), opening: "" }
+        PoolOptions { size: 10, wait: Duration::from_secs(5), application_name: String::new() }
     }
 }
 
@@ -111,7 +108,6 @@ impl std::fmt::Debug for Pool {
 struct Sessions {
     address: Address,
     application_name: String,
-    opening: &'static str,
 }
 
 impl Manager for Sessions {
@@ -119,11 +115,7 @@ impl Manager for Sessions {
     type Error = Failure;
 
     async fn create(&self) -> Result<Session, Failure> {
-        let session = Session::connect(&self.address, &self.application_name).await?;
-        if !self.opening.is_empty() {
-            session.run(self.opening).await.map_err(Failure::while_connecting)?;
-        }
-        Ok(session)
+        Session::connect(&self.address, &self.application_name).await
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Failure> {
@@ -141,8 +133,7 @@ impl Pool {
     /// When it cannot be made.
     pub fn new(address: Address, options: PoolOptions) -> Result<Pool, PoolError> {
         let wait = Some(options.wait);
-        let PoolOptions { application_name, opening, .. } = options;
-        let sessions = Sessions { address, application_name, opening };
+        let sessions = Sessions { address, application_name: options.application_name };
         let managed = Managed::builder(sessions)
             .max_size(options.size.clamp(1, POOL_SIZE_MAX))
             .timeouts(Timeouts { wait, create: wait, recycle: wait })

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use testkit::{Cluster, Proxy, eventually};
 use tidegate_store::postgres::{
-    Failure, FailureKind, Pool, PoolError, PoolOptions, Session, TxOptions, TxOutcome, run_tx,
+    Failure, FailureKind, Pool, PoolError, PoolOptions, Session, TxOptions, run_tx,
 };
 
 use crate::door::{BOUND, address, value};
 
 fn options(size: usize, wait: Duration) -> PoolOptions {
-    PoolOptions { size, wait, application_name: "pooled".to_owned(), ..PoolOptions::default() }
+    PoolOptions { size, wait, application_name: "pooled".to_owned() }
 }
 
 #[tokio::test]
@@ -115,26 +115,4 @@ async fn a_session_that_nobody_uses_for_long_is_ended_and_one_in_use_is_not() {
     used.run("SELECT 1").await.unwrap();
     drop(used);
     pool.get().await.unwrap().run("SELECT 1").await.unwrap();
-}
-
-#[tokio::test]
-async fn every_session_is_told_the_opening_and_one_that_fails_gives_no_session() {
-    let database = Cluster::shared().await.database("pool_opening").await;
-    let told = PoolOptions { opening: "SET jit = off; SET statement_timeout = '31s'", ..options(2, BOUND) };
-    let pool = Pool::new(address(&database.url()), told).unwrap();
-    let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
-    for session in [&one, &two] {
-        assert_eq!(value(session, "SHOW jit").await.as_deref(), Some("off"));
-        let options = TxOptions::default();
-        let between =
-            run_tx(session, "between", &options, async |session: &Session| session.run("SELECT 1").await);
-        assert!(matches!(between.await, TxOutcome::Committed(_)));
-        assert_eq!(value(session, "SHOW statement_timeout").await.as_deref(), Some("31s"), "also afterwards");
-    }
-    let wrong = PoolOptions { opening: "SET no_such_setting = 1", ..options(1, BOUND) };
-    let refused = Pool::new(address(&database.url()), wrong).unwrap().get().await.unwrap_err();
-    assert!(
-        matches!(&refused, PoolError::Store(failure) if failure.sqlstate() == Some("42704")),
-        "{refused}"
-    );
 }

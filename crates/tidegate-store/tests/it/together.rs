@@ -122,6 +122,21 @@ async fn an_answer_that_cannot_be_used_comes_too_late_and_the_outcome_is_unknown
 }
 
 #[tokio::test]
+async fn a_last_statement_that_never_left_is_never_told_as_committed() {
+    let database = ground("together_unsent").await;
+    let session = session(&database.url()).await;
+    let inserting = session.ready(INSERT, &[Type::INT4]).await.unwrap();
+    let options = TxOptions::default();
+    let mut attempts = TxAttempts::new(&session, "together", &options, "");
+    attempts.begin().await.unwrap();
+    let last = async { session.query_ready(&inserting, &[&"no number"]).await.map(|rows| rows.len()) };
+    let outcome: TxOutcome<usize, Failure> = attempts.end_behind(last).await.unwrap();
+    assert!(matches!(outcome, TxOutcome::Unknown(_)), "COMMIT went out behind nothing: {outcome:?}");
+    assert_eq!(database.value::<i64>(LOOK).await, 0);
+    assert!(matches!(whole(&session, 1).await.1, TxOutcome::Committed(1)));
+}
+
+#[tokio::test]
 async fn what_was_not_begun_is_not_ended() {
     let database = ground("together_not_begun").await;
     let session = session(&database.url()).await;

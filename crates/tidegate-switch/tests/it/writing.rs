@@ -134,8 +134,7 @@ async fn many_tasks_write_through_a_pooler_and_none_straddles_a_move() {
     let pooled = pooler.url(&database);
     let switch = Switch::start(options(&pooled, silent())).await;
     switch.ready().unwrap();
-    let sessions =
-        PoolOptions { size: 8, wait: BOUND, application_name: "app".to_owned(), ..PoolOptions::default() };
+    let sessions = PoolOptions { size: 8, wait: BOUND, application_name: "app".to_owned() };
     let pool = Pool::new(address(&pooled), sessions).unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..16 {

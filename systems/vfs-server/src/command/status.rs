@@ -40,8 +40,8 @@ pub(super) async fn run(arguments: &StatusArguments) -> Result<(), String> {
     ));
     if let Some(until) = &frozen.held_by_database_until {
         say(&format!(
-            "writes: held back by the database itself until {until}, as a restore leaves it; when that is done: \
-             ALTER DATABASE … RESET vfs.frozen_until"
+            "writes: held back by the database itself until {until}, as a restore leaves it until its new epoch has \
+             begun; go on with that rollback, which lets writes in"
         ));
     }
     match (&frozen.frozen_until, frozen.frozen) {

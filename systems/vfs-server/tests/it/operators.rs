@@ -183,13 +183,14 @@ async fn variables_that_cannot_be_followed_end_it_before_it_listens() {
 }
 
 #[tokio::test]
-async fn no_statement_of_a_request_runs_for_ever() {
+async fn no_statement_of_a_request_runs_for_ever_and_none_is_compiled() {
     let ground = Ground::empty().await;
     let url = ground.database.url();
     let config = Config::read(&|name| (name == "DATABASE_URL").then(|| url.clone())).unwrap();
     let session = Session::connect(&config.database, "test").await.unwrap();
-    let answers = session.run("SHOW statement_timeout").await.unwrap();
+    let answers = session.run("SHOW statement_timeout; SHOW jit").await.unwrap();
     assert_eq!(answers[0].single(), Some(Some("30s")));
+    assert_eq!(answers[1].single(), Some(Some("off")));
 }
 
 #[tokio::test]
