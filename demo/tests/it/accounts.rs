@@ -47,7 +47,7 @@ fn told(outcome: &Outcome) -> String {
 async fn holds(demo: &Program, run: usize, small: bool) {
     let mut program = demo.clone().args(["accounts", "--seed", &(run + 1).to_string()]);
     if small {
-        program = program.args(["--rows", "1000", "--writes", "50", "--connections", "12"]);
+        program = program.args(["--rows", "5000", "--writes", "50", "--connections", "12"]);
         program = program.args(["--confidence", "100ms", "--lost-after-ms", "1000"]);
     }
     let kills = kills(run);
