@@ -232,6 +232,7 @@ CREATE TABLE public.vfs_registry (
     encrypted_session_key text,
     public_hierarchical_key text,
     encrypted_private_hierarchical_key text,
+    metadata text,
     created_at timestamp with time zone NOT NULL
 );
 
@@ -248,6 +249,8 @@ COMMENT ON COLUMN public.vfs_registry.encrypted_session_key IS 'The item''s key,
 COMMENT ON COLUMN public.vfs_registry.public_hierarchical_key IS 'Public part of the item''s own key pair. NULL: it has none.';
 
 COMMENT ON COLUMN public.vfs_registry.encrypted_private_hierarchical_key IS 'Private part, encrypted. NULL: it has none.';
+
+COMMENT ON COLUMN public.vfs_registry.metadata IS 'What clients know of the item, such as its name; nothing here reads it. NULL: nothing.';
 
 COMMENT ON COLUMN public.vfs_registry.created_at IS 'When it was made.';
 

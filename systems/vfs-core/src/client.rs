@@ -74,9 +74,12 @@ pub use queue::{QUEUE_MAX, QueuedOperation, RejectedOperation};
 pub use rematerialize::{REMATERIALIZATIONS_DEFAULT, RematerializationRequired};
 use state::State;
 
-use crate::container_clock::{ChangedContainers, LimitError};
+use crate::container_clock::{ChangedContainers, ContainerClocks, LimitError};
 use crate::cursor::Cursor;
 use crate::guardrail::Violation;
+use crate::id::WriteId;
+use crate::reconcile::ReconcileState;
+use crate::replay::Replay;
 use crate::timestamp::Timestamp;
 
 /// A client of one user on one device.
@@ -137,6 +140,36 @@ impl Client {
     #[must_use]
     pub fn snapshot(&self) -> ClientSnapshot {
         self.state.snapshot()
+    }
+
+    /// What has been replayed of the feed.
+    #[must_use]
+    pub fn replay(&self) -> &Replay {
+        &self.state.replay
+    }
+
+    /// The last change in each container.
+    #[must_use]
+    pub fn clocks(&self) -> &ContainerClocks {
+        &self.state.clocks
+    }
+
+    /// How far it has come, as it tells the server; `None`: it has read nothing yet.
+    #[must_use]
+    pub fn reconciled(&self) -> Option<&ReconcileState> {
+        self.state.reconcile.as_ref()
+    }
+
+    /// The number of the next local write.
+    #[must_use]
+    pub fn next_local_write_id(&self) -> WriteId {
+        self.state.next_write_id
+    }
+
+    /// The epoch of the server's feed that it has read; `None`: not known.
+    #[must_use]
+    pub fn feed_epoch(&self) -> Option<u16> {
+        self.state.feed_epoch
     }
 
     /// Up to where it has read; `None`: nothing yet.
@@ -280,7 +313,7 @@ impl Client {
                 self.state = state;
                 #[cfg(feature = "testing")]
                 if planted!(self, NumbersForgotten) {
-                    self.state.next_write_id = crate::id::WriteId::MIN;
+                    self.state.next_write_id = WriteId::MIN;
                 }
                 effects.extend([Effect::Persist, Effect::Finished(Ok(Outcome::default()))]);
             }

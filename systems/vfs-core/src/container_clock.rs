@@ -93,6 +93,12 @@ impl ContainerClocks {
         }
     }
 
+    /// The last change in a container; `None`: none is known.
+    #[must_use]
+    pub fn get(&self, container_id: &str) -> Option<&Cursor> {
+        self.0.get(container_id)
+    }
+
     /// The containers that changed strictly after a place, oldest change first, `limit` of them at most.
     ///
     /// # Errors

@@ -250,6 +250,23 @@ impl Replay {
         }
     }
 
+    /// How much access a principal has to an item; `None`: none.
+    #[must_use]
+    pub fn access(
+        &self,
+        item_id: &str,
+        principal_type: PrincipalType,
+        principal_id: &str,
+    ) -> Option<AccessLevel> {
+        self.acl.get(&(item_id.to_owned(), principal_type, principal_id.to_owned())).copied()
+    }
+
+    /// Whether an item lies below a parent.
+    #[must_use]
+    pub fn has_link(&self, parent_id: &str, child_id: &str) -> bool {
+        self.links.contains(&(parent_id.to_owned(), child_id.to_owned()))
+    }
+
     /// What has been replayed.
     #[must_use]
     pub fn snapshot(&self) -> ReplaySnapshot {

@@ -106,6 +106,7 @@ CREATE TABLE vfs_registry (
   encrypted_session_key               text,
   public_hierarchical_key             text,
   encrypted_private_hierarchical_key  text,
+  metadata                            text,
   created_at                          timestamptz NOT NULL
 );
 COMMENT ON TABLE vfs_registry IS 'Every item: files, folders, blobs, and stages of blobs.';
@@ -115,6 +116,7 @@ COMMENT ON COLUMN vfs_registry.owner_id IS 'Whose it is; may name a user that is
 COMMENT ON COLUMN vfs_registry.encrypted_session_key IS 'The item''s key, encrypted. NULL: it has none.';
 COMMENT ON COLUMN vfs_registry.public_hierarchical_key IS 'Public part of the item''s own key pair. NULL: it has none.';
 COMMENT ON COLUMN vfs_registry.encrypted_private_hierarchical_key IS 'Private part, encrypted. NULL: it has none.';
+COMMENT ON COLUMN vfs_registry.metadata IS 'What clients know of the item, such as its name; nothing here reads it. NULL: nothing.';
 COMMENT ON COLUMN vfs_registry.created_at IS 'When it was made.';
 CREATE INDEX vfs_registry_owner_idx ON vfs_registry (owner_id);
 CREATE INDEX vfs_registry_object_type_idx ON vfs_registry (object_type);

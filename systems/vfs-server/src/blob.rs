@@ -56,6 +56,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/blobs/stage/{id}/abandon", post(stage_routes::abandon))
         .route("/blobs/{id}", get(content::read).delete(deletion::delete))
         .route("/blobs/{id}/content", put(content::write))
+        .route("/items/{id}/blobs/{blob}", get(content::read_of_item))
 }
 
 impl App {

@@ -6,6 +6,7 @@ mod body;
 mod crdt_routes;
 mod event_routes;
 mod figures;
+mod item_routes;
 mod key_routes;
 mod operator_routes;
 mod query;
@@ -21,13 +22,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 
 pub use answer::{Answer, ApiError};
 pub(crate) use body::BodyPlaces;
 pub use body::{BodyPlace, JSON_DEPTH_MAX, JsonBody};
 pub(crate) use figures::RequestFigures;
-pub use query::{PathId, QueryParams, is_id, required};
+pub use query::{PathId, PathIds, QueryParams, is_id, required};
 pub(crate) use stream_places::{StreamPlace, StreamPlaces};
 
 use crate::app::App;
@@ -49,6 +50,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sync/reconcile", post(sync_routes::reconcile))
         .route("/vfs-sync/reconcile", post(sync_routes::reconcile))
         .route("/events", get(event_routes::events))
+        .route("/items/lookup", post(item_routes::lookup))
+        .route("/items/{id}/metadata", put(item_routes::set_metadata))
         .route("/items/{id}/shares", get(share_routes::list).post(share_routes::share))
         .route("/items/{id}/org-shares", post(share_routes::share_between_organizations))
         .route("/shares/{id}", patch(share_routes::change).delete(share_routes::take_back))

@@ -14,7 +14,7 @@
 //! | [`feed`] | one order of everything that happens, and who may read what of it |
 //! | [`crdt`] | operations: pushed, pulled, reconciled |
 //! | [`compaction`], [`snapshot`] | forgetting what was overtaken; beginning anew after it |
-//! | [`registry`], [`share`] | items, and who else may see them |
+//! | [`registry`], [`item`], [`share`] | items, what clients know of them, and who else may see them |
 //! | [`db`] | the one way in which data changes here |
 //! | [`blob`] | bytes in an object store, metadata in the registry |
 //! | [`freeze`], [`instances`] | holding writes back, and who has heard of it |
@@ -31,6 +31,7 @@ pub mod feed;
 pub mod freeze;
 pub mod http;
 pub mod instances;
+pub mod item;
 pub mod legacy;
 pub mod migrations;
 pub mod registry;

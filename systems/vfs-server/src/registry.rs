@@ -39,6 +39,8 @@ pub struct NewItem<'a> {
     pub public_hierarchical_key: Option<&'a str>,
     /// Private part, encrypted.
     pub encrypted_private_hierarchical_key: Option<&'a str>,
+    /// What clients know of it, such as its name; at most [`crate::item::METADATA_BYTES_MAX`].
+    pub metadata: Option<&'a str>,
 }
 
 /// Registers an item. `None`: there is one of that id already.
@@ -52,6 +54,7 @@ pub async fn register(app: &App, user: &str, item: &NewItem<'_>) -> Result<Optio
         encrypted_session_key,
         public_hierarchical_key,
         encrypted_private_hierarchical_key,
+        metadata,
     } = item;
     // Before the transaction: none is open while the object store is asked.
     let claim = if *object_type == "blob" { blob::Claim::of(app, id).await? } else { None };
@@ -73,6 +76,7 @@ pub async fn register(app: &App, user: &str, item: &NewItem<'_>) -> Result<Optio
                     text(encrypted_session_key),
                     text(public_hierarchical_key),
                     text(encrypted_private_hierarchical_key),
+                    text(metadata),
                 ],
             )
             .await?;

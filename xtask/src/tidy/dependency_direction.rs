@@ -54,7 +54,7 @@ const TABLE: &[Edges] = &[
     // Its own tests take it with its feature `testing`.
     edges("vfs-core", &[]).tests(&["vfs-core"]),
     edges("vfs-server", &["vfs-core", "tidegate-store"]).optional(MIGRATE),
-    edges("vfs-client", &["vfs-core"]).tests(&["vfs-server"]),
+    edges("vfs-client", &["vfs-core"]).tests(&["vfs-server", "vfs-client", "tidegate-store"]),
     edges("ledger", &["tidegate-store"]).optional(MIGRATE),
     edges("accounts", &["tidegate-switch", "tidegate-store"]).optional(MIGRATE).tests(&["tidegate-flags"]),
     edges("trips", &["tidegate-rekey", "tidegate-store"]),

@@ -1,4 +1,5 @@
-//! Tables and columns say in the database what they hold, in which unit, and what NULL means.
+//! Tables and columns say in the database what they hold, in which unit, and what NULL means. SQLite has no place for
+//! that: there the file says it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +7,8 @@ use super::Finding;
 use super::sql_text::{commented, made};
 use super::tree::{File, Tree};
 
+/// How a file begins that is for SQLite.
+const SQLITE: &str = "-- SQLite";
 /// Directories whose SQL belongs to tests or was not written by us.
 const EXEMPT: [&str; 5] = ["/tests/", "/fixtures/", "/examples/", "/fuzz/", "bench/"];
 
@@ -18,6 +21,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         comments.entry(file.directory()).or_default().extend(commented(&file.text));
     }
     let mut findings = Vec::new();
+    let (embedded, files): (Vec<&File>, Vec<&File>) =
+        files.into_iter().partition(|file| file.text.starts_with(SQLITE));
+    for file in embedded {
+        findings.extend(without_remark(file));
+    }
     for file in files {
         let there = comments.get(file.directory());
         for named in made(&file.text) {
@@ -35,6 +43,23 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Tables and columns without a remark in their line or the line above.
+fn without_remark(file: &File) -> Vec<Finding> {
+    let lines: Vec<&str> = file.text.lines().collect();
+    let has_remark = |line: usize| {
+        let above = line.checked_sub(2).and_then(|above| lines.get(above));
+        lines.get(line.saturating_sub(1)).is_some_and(|here| here.contains("--"))
+            || above.is_some_and(|above| above.trim_start().starts_with("--"))
+    };
+    let bare = made(&file.text).into_iter().filter(|named| !has_remark(named.line));
+    bare.map(|named| {
+        let advice =
+            format!("{} has no remark; say what it holds, its unit, and what NULL means", named.name);
+        Finding::new(&file.path, named.line, advice)
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +73,14 @@ mod tests {
         ]);
         let found: Vec<_> = check(&tree).into_iter().map(|finding| (finding.path, finding.line)).collect();
         assert_eq!(found, [("s/migrations/1.sql".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn in_a_file_for_sqlite_a_remark_stands_beside_or_above() {
+        let sql =
+            "-- SQLite\n-- Things.\nCREATE TABLE a (\n  -- One.\n  b INT,\n  c INT, -- Two.\n  d INT\n);";
+        let tree = Tree::of(&[("s/src/schema.sql", sql)]);
+        let found: Vec<_> = check(&tree).into_iter().map(|finding| (finding.path, finding.line)).collect();
+        assert_eq!(found, [("s/src/schema.sql".to_owned(), 7)]);
     }
 }

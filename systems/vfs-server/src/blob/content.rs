@@ -20,7 +20,8 @@ use super::{content_type, failed, id_or_refusal, storing};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::db::{Trouble, transact};
-use crate::http::{Answer, ApiError, PathId};
+use crate::http::{Answer, ApiError, PathId, PathIds, is_id};
+use crate::item;
 
 const FAILED_TO_READ: &str = "Failed to read blob data";
 const FAILED_TO_PERSIST: &str = "Failed to persist blob data";
@@ -35,13 +36,36 @@ pub(super) async fn read(
     let blob_id = blob_id_of(&blob_id)?;
     let looked = must_be_readable(&app, &blob_id, caller.user_id());
     looked.await.map_err(|trouble| trouble.or(FAILED_TO_READ))?;
-    let told = |error: ObjectError| failed("get", &blob_id, &error, FAILED_TO_READ);
+    stream(&app, &blob_id, &headers).await
+}
+
+/// Reads a blob that is attached to an item, or one range of it: for everybody who sees the item.
+pub(super) async fn read_of_item(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathIds(item_id, blob_id): PathIds,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if !is_id(&item_id) {
+        return Err(ApiError::bad("itemId is required"));
+    }
+    let blob_id = blob_id_of(&blob_id)?;
+    let looked = async {
+        let session = app.pool().get().await?;
+        item::must_show_blob(&session, caller.user_id(), &item_id, blob_id.as_str()).await
+    };
+    looked.await.map_err(|trouble| trouble.or(FAILED_TO_READ))?;
+    stream(&app, &blob_id, &headers).await
+}
+
+async fn stream(app: &App, blob_id: &BlobId, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let told = |error: ObjectError| failed("get", blob_id, &error, FAILED_TO_READ);
     let store = app.blobs().map_err(told)?;
     let wanted = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = match wanted {
         None => None,
         Some(text) => {
-            let meta = store.head(&blob_id).await.map_err(told)?;
+            let meta = store.head(blob_id).await.map_err(told)?;
             let size = meta.ok_or_else(|| told(missing()))?.size_bytes;
             match asked(text, size) {
                 Asked::Whole => None,
@@ -51,8 +75,8 @@ pub(super) async fn read(
         }
     };
     let is_part = range.is_some();
-    let object = store.get(&blob_id, range).await.map_err(told)?;
-    Ok(answer(&blob_id, object, is_part))
+    let object = store.get(blob_id, range).await.map_err(told)?;
+    Ok(answer(blob_id, object, is_part))
 }
 
 async fn must_be_readable(app: &App, blob_id: &BlobId, user: &str) -> Result<(), Trouble> {

@@ -24,6 +24,21 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
+/// The first two ids in the path, as [`PathId`].
+#[derive(Debug)]
+pub struct PathIds(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<PathIds, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| ApiError::bad("The path is not valid UTF-8"))?;
+        let mut ids = params.iter().map(|(_, id)| id.trim().to_owned());
+        Ok(PathIds(ids.next().unwrap_or_default(), ids.next().unwrap_or_default()))
+    }
+}
+
 /// The parameters of the query, each with all its values.
 #[derive(Debug)]
 pub struct QueryParams(HashMap<String, Vec<String>>);

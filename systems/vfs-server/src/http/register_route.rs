@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::answer::{Answer, ApiError};
 use super::body::JsonBody;
+use super::item_routes::metadata_of;
 use super::query::{is_id, required};
 use crate::app::App;
 use crate::auth::Caller;
@@ -27,12 +28,14 @@ pub(super) async fn register(
     else {
         return Err(ApiError::bad("id, objectType, and encryptedSessionKey are required"));
     };
+    let metadata = metadata_of(&body)?;
     let item = NewItem {
         id,
         object_type,
         encrypted_session_key,
         public_hierarchical_key: key("publicHierarchicalKey"),
         encrypted_private_hierarchical_key: key("encryptedPrivateHierarchicalKey"),
+        metadata,
     };
     let made = register_item(&app, caller.user_id(), &item)
         .await

@@ -19,6 +19,7 @@ mod guardrails;
 #[cfg(test)]
 mod held_writes;
 #[cfg(test)]
+mod items;
 mod killed;
 #[cfg(test)]
 mod legacy_ground;

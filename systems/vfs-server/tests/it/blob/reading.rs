@@ -246,3 +246,33 @@ async fn ids_that_cannot_be_names_of_files_are_refused_and_nothing_is_reserved()
     }
     std::fs::remove_dir_all(root).unwrap();
 }
+
+#[tokio::test]
+async fn blobs_of_an_item_are_told_newest_first_and_read_by_whoever_sees_the_item() {
+    let world = World::start().await;
+    let (ann, bob) = (world.user("ann").await, world.user("bob").await);
+    for (stage, blob, bytes) in [("s1", "b1", "b25l"), ("s2", "b2", "dHdv")] {
+        assert_eq!(ann.stage(stage, blob, Some(bytes)).await.status.as_u16(), 201);
+        let attach = json!({ "itemId": "file-1", "relationKind": "file" });
+        let attached = ann.post(&format!("/v1/vfs/blobs/stage/{stage}/attach"), &attach).await;
+        assert_eq!(attached.status.as_u16(), 200);
+    }
+    let look = json!({ "ids": ["file-1"] });
+    let found = ann.post("/v1/vfs/items/lookup", &look).await.json();
+    let attachments = found["items"][0]["attachments"].as_array().unwrap().clone();
+    let told: Vec<_> = attachments.iter().map(|one| (&one["blobId"], &one["relationKind"])).collect();
+    assert_eq!(told, [(&json!("b2"), &json!("file")), (&json!("b1"), &json!("file"))]);
+    let get =
+        async |asker: &super::world::Asker, path: &str| asker.send(Method::GET, path, &[], "").await.unwrap();
+    let path = "/v1/vfs/items/file-1/blobs/b2";
+    assert_eq!(get(&bob, path).await.refusal(), (404, "Item not found".into()));
+    let share = json!({ "shareType": "user", "targetId": "bob", "permissionLevel": "view" });
+    assert_eq!(ann.post("/v1/vfs/items/file-1/shares", &share).await.status.as_u16(), 201);
+    let read = get(&bob, path).await;
+    assert_eq!((read.status.as_u16(), &read.body[..]), (200, &b"two"[..]));
+    // The blob itself stays its owner's.
+    assert_eq!(bob.read("b2").await.refusal(), (403, "Forbidden".into()));
+    for path in ["/v1/vfs/items/file-1/blobs/none", "/v1/vfs/items/file-2/blobs/b2"] {
+        assert_eq!(get(&ann, path).await.refusal(), (404, "Blob object not found".into()), "{path}");
+    }
+}

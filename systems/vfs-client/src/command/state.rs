@@ -1,0 +1,233 @@
+//! `vfs state`: exported, taken up, looked at, compared.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use vfs_client::home::write_whole;
+use vfs_client::store::{Beside, Store, export_text};
+use vfs_client::{DeviceError, Home};
+use vfs_core::client::diff::diff;
+use vfs_core::client::{Client, Effect, ExportedState, Options};
+
+use super::{CommandError, open, say, say_json};
+
+/// What to do with a state.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Writes the whole state as JSON.
+    Export {
+        /// Where to; unless said, or as `-`, standard output.
+        file: Option<PathBuf>,
+    },
+    /// Takes an exported state up.
+    Hydrate {
+        /// The export.
+        file: PathBuf,
+        /// Also where there is a state already: that one is put aside.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Says what is in a state.
+    Inspect {
+        /// An export; unless said, the state that is kept.
+        file: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says what changed between two exports, and whether it may have.
+    Diff {
+        /// The earlier export.
+        before: PathBuf,
+        /// The later export; unless said, the state that is kept.
+        after: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(crate) fn run(home: Home, command: &StateCommand) -> Result<(), CommandError> {
+    match command {
+        StateCommand::Export { file } => export(home, file.as_deref()),
+        StateCommand::Hydrate { file, replace } => hydrate(&home, file, *replace),
+        StateCommand::Inspect { file, json } => inspect(home, file.as_deref(), *json),
+        StateCommand::Diff { before, after, json } => compare(home, before, after.as_deref(), *json),
+    }
+}
+
+fn export(home: Home, file: Option<&Path>) -> Result<(), CommandError> {
+    let device = open(home)?;
+    let text = export_text(&device.client().export_state());
+    match file.filter(|file| *file != Path::new("-")) {
+        None => say(text),
+        Some(file) => write_whole(file, text.as_bytes())
+            .map_err(|error| CommandError::refused(format!("cannot write {}: {error}", file.display())))?,
+    }
+    Ok(())
+}
+
+fn json_of(file: &Path) -> Result<Value, CommandError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::refused(format!("cannot read {}: {error}", file.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| CommandError::refused(format!("{} is no JSON: {error}", file.display())))
+}
+
+/// A client that has taken an export up.
+fn taken_up(state: &Value, options: Options) -> Result<Client, CommandError> {
+    let mut client = Client::new(options);
+    for effect in client.hydrate(state) {
+        if let Effect::Finished(Err(error)) = effect {
+            return Err(DeviceError::from(error).into());
+        }
+    }
+    Ok(client)
+}
+
+fn hydrate(home: &Home, file: &Path, replace: bool) -> Result<(), CommandError> {
+    let identity = home.identity()?;
+    let options = identity.options().map_err(|error| DeviceError::Identity(error.to_string()))?;
+    // All of it is examined before anything is put aside.
+    let client = taken_up(&json_of(file)?, options.clone())?;
+    let _lock = home.lock()?;
+    let kept = Store::open(&home.store()).and_then(|mut store| {
+        let is_new =
+            store.load(options)?.export_state() == Client::new(client.options().clone()).export_state();
+        let tasks = store.tasks()?;
+        Ok((is_new, tasks))
+    });
+    let tasks = match &kept {
+        Ok((true, tasks)) => tasks.clone(),
+        Ok((false, _)) if !replace => {
+            return Err(CommandError::refused(
+                "there is a state already, and it can be taken up; `--replace` puts it aside",
+            ));
+        }
+        Ok((false, tasks)) => tasks.clone(),
+        Err(error) if !replace => {
+            return Err(CommandError::refused(format!(
+                "the state that is kept cannot be taken up: {error}; `--replace` puts it aside"
+            )));
+        }
+        Err(_) => Vec::new(),
+    };
+    if replace {
+        let aside = put_aside(home)?;
+        say(format!("what was kept is in {}", aside.display()));
+    }
+    let mut store = Store::open(&home.store()).map_err(DeviceError::from)?;
+    store.replace(&client).map_err(DeviceError::from)?;
+    let tasks: Vec<_> = tasks.into_iter().map(|task| task.task).collect();
+    store.note(&Beside { tasks: &tasks, items: &[] }).map_err(DeviceError::from)?;
+    say(format!("taken up: {}", summary(&client)));
+    if replace && kept.is_err() {
+        say("names and blobs that waited could not be read; `vfs sync` fetches names anew");
+    }
+    Ok(())
+}
+
+/// Moves the store away, whole.
+fn put_aside(home: &Home) -> Result<PathBuf, CommandError> {
+    let now = vfs_client::device::now()?.as_millisecond();
+    let aside = home.path().join(format!("replaced-{now}"));
+    let failed =
+        |error: std::io::Error| CommandError::Negative(format!("cannot put the store aside: {error}"));
+    std::fs::create_dir(&aside).map_err(failed)?;
+    let store = home.store();
+    for ending in ["", "-wal", "-shm"] {
+        let mut from = store.clone().into_os_string();
+        from.push(ending);
+        let from = PathBuf::from(from);
+        if let Some(name) = from.file_name().filter(|_| from.exists()) {
+            std::fs::rename(&from, aside.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(aside)
+}
+
+fn summary(client: &Client) -> String {
+    let snapshot = client.snapshot();
+    format!(
+        "{} links, {} grants, {} operations wait, {} rejected, next write {}",
+        snapshot.links.len(),
+        snapshot.acl.len(),
+        snapshot.pending_operations,
+        snapshot.rejected_operations,
+        snapshot.next_local_write_id
+    )
+}
+
+fn inspect(home: Home, file: Option<&Path>, is_json: bool) -> Result<(), CommandError> {
+    let client = match file {
+        None => open(home)?.client().clone(),
+        Some(file) => {
+            let identity = home.identity()?;
+            let options = identity.options().map_err(|error| DeviceError::Identity(error.to_string()))?;
+            taken_up(&json_of(file)?, options)?
+        }
+    };
+    let snapshot = client.snapshot();
+    if is_json {
+        say_json(&json!({
+            "clientId": client.options().client_id,
+            "cursor": snapshot.cursor,
+            "replayCursor": client.replay().cursor(),
+            "lastReconciledWriteIds": snapshot.last_reconciled_write_ids,
+            "links": snapshot.links.len(),
+            "acl": snapshot.acl.len(),
+            "containers": snapshot.container_clocks.len(),
+            "pendingOperations": snapshot.pending_operations,
+            "rejectedOperations": snapshot.rejected_operations,
+            "nextLocalWriteId": snapshot.next_local_write_id,
+            "feedEpoch": client.feed_epoch(),
+        }));
+        return Ok(());
+    }
+    say(summary(&client));
+    match &snapshot.cursor {
+        Some(cursor) => say(format!("read up to {} {}", cursor.changed_at, cursor.change_id)),
+        None => say("nothing was read yet"),
+    }
+    if let Some(epoch) = client.feed_epoch() {
+        say(format!("epoch {epoch} of the server's feed"));
+    }
+    for (replica, write) in snapshot.last_reconciled_write_ids.iter() {
+        say(format!("writes of {replica} up to {write}"));
+    }
+    Ok(())
+}
+
+fn compare(home: Home, before: &Path, after: Option<&Path>, is_json: bool) -> Result<(), CommandError> {
+    let state = |value: Value, name: &str| -> Result<ExportedState, CommandError> {
+        serde_json::from_value(value)
+            .map_err(|error| CommandError::refused(format!("{name} is no exported state: {error}")))
+    };
+    let earlier = state(json_of(before)?, &before.display().to_string())?;
+    let later = match after {
+        Some(after) => state(json_of(after)?, &after.display().to_string())?,
+        None => open(home)?.client().export_state(),
+    };
+    let found = diff(&earlier, &later);
+    if is_json {
+        say_json(&found);
+    } else {
+        for progress in &found.progress {
+            say(format!("progress  {}", serde_json::to_string(progress).unwrap_or_default()));
+        }
+        for breach in &found.breaches {
+            say(format!("BREACH    {breach}"));
+        }
+        if found.is_empty() {
+            say("nothing changed");
+        }
+    }
+    if found.is_legal() {
+        return Ok(());
+    }
+    Err(CommandError::Negative(format!(
+        "{} things changed that may not: a fault of the client, unless the state was taken anew by order",
+        found.breaches.len()
+    )))
+}
