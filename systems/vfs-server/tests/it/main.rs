@@ -20,6 +20,7 @@ mod guardrails;
 mod held_writes;
 #[cfg(test)]
 mod items;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod legacy_ground;
