@@ -8,7 +8,8 @@ use vfs_client::home::write_whole;
 use vfs_client::store::{Beside, Store, export_text};
 use vfs_client::{DeviceError, Home};
 use vfs_core::client::diff::diff;
-use vfs_core::client::{Client, Effect, ExportedState, Options};
+use vfs_core::client::{Client, Effect, ExportedState, Failure, Options, ReplyBody, Request};
+use vfs_core::{Cursor, ReconcileState};
 
 use super::{CommandError, open, say, say_json};
 
@@ -46,6 +47,12 @@ pub(crate) enum StateCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Holds the kept state against what the server says, without changing either.
+    Compare {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(crate) fn run(home: Home, command: &StateCommand) -> Result<(), CommandError> {
@@ -53,7 +60,8 @@ pub(crate) fn run(home: Home, command: &StateCommand) -> Result<(), CommandError
         StateCommand::Export { file } => export(home, file.as_deref()),
         StateCommand::Hydrate { file, replace } => hydrate(&home, file, *replace),
         StateCommand::Inspect { file, json } => inspect(home, file.as_deref(), *json),
-        StateCommand::Diff { before, after, json } => compare(home, before, after.as_deref(), *json),
+        StateCommand::Diff { before, after, json } => differ(home, before, after.as_deref(), *json),
+        StateCommand::Compare { json } => compare(home, *json),
     }
 }
 
@@ -199,7 +207,7 @@ fn inspect(home: Home, file: Option<&Path>, is_json: bool) -> Result<(), Command
     Ok(())
 }
 
-fn compare(home: Home, before: &Path, after: Option<&Path>, is_json: bool) -> Result<(), CommandError> {
+fn differ(home: Home, before: &Path, after: Option<&Path>, is_json: bool) -> Result<(), CommandError> {
     let state = |value: Value, name: &str| -> Result<ExportedState, CommandError> {
         serde_json::from_value(value)
             .map_err(|error| CommandError::refused(format!("{name} is no exported state: {error}")))
@@ -230,4 +238,59 @@ fn compare(home: Home, before: &Path, after: Option<&Path>, is_json: bool) -> Re
         "{} things changed that may not: a fault of the client, unless the state was taken anew by order",
         found.breaches.len()
     )))
+}
+
+/// Where a client and its server may not stand to each other.
+fn compare(home: Home, is_json: bool) -> Result<(), CommandError> {
+    let device = open(home)?;
+    let client = device.client();
+    let (reply, _) = device.transport().exchange(&Request::Snapshot);
+    let theirs = match reply.body {
+        ReplyBody::Snapshot(Some(state)) => state,
+        ReplyBody::Failed(Failure::Transport(text)) => return Err(CommandError::Negative(text)),
+        other => return Err(CommandError::Negative(format!("the server's state cannot be read: {other:?}"))),
+    };
+    let reconciled: Option<ReconcileState> =
+        theirs.get("reconcileState").and_then(|state| serde_json::from_value(state.clone()).ok());
+    let Some(reconciled) = reconciled else {
+        return Err(CommandError::Negative("the server's state has no cursor".to_owned()));
+    };
+    let mut wrong = Vec::new();
+    let ours = client.cursor();
+    if ours.is_some_and(|ours| *ours > reconciled.cursor) {
+        wrong.push(
+            "this client has read further than the server has come: the server was set back".to_owned(),
+        );
+    }
+    if let (Some(ours), Some(feed)) = (client.feed_epoch(), reply.feed)
+        && ours != feed.epoch
+    {
+        wrong.push(format!("the server's feed is of epoch {}, here {ours}: it was restored", feed.epoch));
+    }
+    let known = client.snapshot().last_reconciled_write_ids;
+    if let Some(lacking) = known.regression(&reconciled.last_reconciled_write_ids) {
+        let (replica, ours, theirs) = (lacking.replica_id, lacking.previous, lacking.incoming);
+        wrong.push(format!("the server knows writes of {replica} up to {theirs}, this client up to {ours}"));
+    }
+    if is_json {
+        say_json(&json!({
+            "cursor": ours, "serverCursor": reconciled.cursor,
+            "lastReconciledWriteIds": known, "serverWriteIds": reconciled.last_reconciled_write_ids,
+            "mismatches": wrong,
+        }));
+    } else {
+        let place = |cursor: &Cursor| format!("{} {}", cursor.changed_at, cursor.change_id);
+        say(format!("this client: {}", ours.map_or_else(|| "nothing read yet".to_owned(), place)));
+        say(format!("the server:  {}", place(&reconciled.cursor)));
+        for what in &wrong {
+            say(format!("MISMATCH    {what}"));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::Negative(
+        "the state does not fit the server's; export it, then `vfs sync --rematerialize`: what waits is kept"
+            .to_owned(),
+    ))
 }

@@ -19,16 +19,16 @@ const STEPS: u64 = 45;
 /// Syncs after the faults have stopped, at most, until everything is everywhere.
 const HEALING: usize = 4;
 
-/// The server's program, which the suite builds beside the client's.
-fn server_program() -> PathBuf {
-    let beside = PathBuf::from(env!("CARGO_BIN_EXE_vfs")).with_file_name("vfs-server");
-    assert!(beside.exists(), "{} is not built: `cargo build -p vfs-server` builds it", beside.display());
+/// Another package's program, which the suite builds beside the client's.
+pub(crate) fn beside(program: &str) -> PathBuf {
+    let beside = PathBuf::from(env!("CARGO_BIN_EXE_vfs")).with_file_name(program);
+    assert!(beside.exists(), "{} is not built: `cargo build --workspace` builds it", beside.display());
     beside
 }
 
 async fn start(ground: &Ground, name: &str, port: u16) -> Running {
     let s3 = &ground.s3;
-    let program = Program::new(server_program())
+    let program = Program::new(beside("vfs-server"))
         .arg("serve")
         .env("DATABASE_URL", ground.database.url())
         .env("JWT_SECRET", SECRET)

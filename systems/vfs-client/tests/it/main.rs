@@ -14,3 +14,5 @@ mod ground;
 mod killed;
 #[cfg(test)]
 mod stored;
+#[cfg(test)]
+mod triage;
