@@ -853,6 +853,27 @@ ALTER TABLE public.vfs_blob_removals ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     CACHE 1
 );
 
+CREATE TABLE public.vfs_client_guardrails (
+    user_id text NOT NULL,
+    signature text NOT NULL,
+    violations bigint NOT NULL,
+    newest_client_id text NOT NULL,
+    newest_at timestamp with time zone NOT NULL,
+    CONSTRAINT vfs_client_guardrails_violations_check CHECK ((violations > 0))
+);
+
+COMMENT ON TABLE public.vfs_client_guardrails IS 'Guardrails that clients say were broken: what a server told them was not to be believed.';
+
+COMMENT ON COLUMN public.vfs_client_guardrails.user_id IS 'Whose clients.';
+
+COMMENT ON COLUMN public.vfs_client_guardrails.signature IS 'Stage and code, such as `pull:pullCursorRegression`.';
+
+COMMENT ON COLUMN public.vfs_client_guardrails.violations IS 'How often, over all clients of the user and all time.';
+
+COMMENT ON COLUMN public.vfs_client_guardrails.newest_client_id IS 'The client that said so last.';
+
+COMMENT ON COLUMN public.vfs_client_guardrails.newest_at IS 'When it did, by the server''s clock.';
+
 CREATE TABLE public.vfs_crdt_forgotten_ops (
     actor_id text NOT NULL,
     client_op_id text NOT NULL
@@ -1187,6 +1208,9 @@ ALTER TABLE ONLY public.vfs_blob_ref_choices
 ALTER TABLE ONLY public.vfs_blob_removals
     ADD CONSTRAINT vfs_blob_removals_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.vfs_client_guardrails
+    ADD CONSTRAINT vfs_client_guardrails_pkey PRIMARY KEY (user_id, signature);
+
 ALTER TABLE ONLY public.vfs_client_state_marks
     ADD CONSTRAINT vfs_client_state_marks_pkey PRIMARY KEY (user_id, client_id);
 
@@ -1374,6 +1398,9 @@ ALTER TABLE ONLY public.vfs_acl_entries
 
 ALTER TABLE ONLY public.vfs_acl_entries
     ADD CONSTRAINT vfs_acl_entries_item_id_fkey FOREIGN KEY (item_id) REFERENCES public.vfs_registry(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.vfs_client_guardrails
+    ADD CONSTRAINT vfs_client_guardrails_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.vfs_folders
     ADD CONSTRAINT vfs_folders_id_fkey FOREIGN KEY (id) REFERENCES public.vfs_registry(id) ON DELETE CASCADE;

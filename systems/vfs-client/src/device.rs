@@ -425,12 +425,25 @@ impl Device {
         } else {
             self.metrics.failed_syncs += 1;
         }
+        self.tell_violations();
         self.store.keep_metrics(&self.metrics)?;
         self.generation = self.store.generation()?;
         let text = self.metrics.render(&self.identity.client_id);
         // For whoever collects it; the counters themselves are in the store.
         let _ = write_whole(&self.home.metrics(), text.as_bytes());
         Ok(())
+    }
+
+    /// Tells a server of broken guardrails, for whoever runs it. What could not be told is told after the next sync.
+    fn tell_violations(&mut self) {
+        for (signature, count) in self.metrics.untold_violations() {
+            let body = serde_json::json!({
+                "clientId": self.identity.client_id, "signature": signature, "violations": count,
+            });
+            if self.transport.ask("POST", "/v1/vfs/crdt/guardrails", Some(&body)).is_ok() {
+                *self.metrics.told_violations.entry(signature).or_default() += count;
+            }
+        }
     }
 
     fn keep_last_good(&mut self) -> Result<(), DeviceError> {

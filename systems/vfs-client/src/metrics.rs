@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Metrics {
     /// Broken guardrails, by `stage:code`.
     pub guardrail_violations: BTreeMap<String, u64>,
+    /// Those of them that a server was told of.
+    pub told_violations: BTreeMap<String, u64>,
     /// Times that the server had forgotten what was needed.
     pub rematerializations_required: u64,
     /// Syncs that ended well.
@@ -24,6 +26,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Violations that no server was told of yet, by signature.
+    #[must_use]
+    pub fn untold_violations(&self) -> Vec<(String, u64)> {
+        let told = |signature: &str| self.told_violations.get(signature).copied().unwrap_or_default();
+        let counted = self.guardrail_violations.iter();
+        let untold =
+            counted.map(|(signature, count)| (signature.clone(), count.saturating_sub(told(signature))));
+        untold.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// As text. `clients` tells the user's clients apart.
     #[must_use]
     pub fn render(&self, client_id: &str) -> String {

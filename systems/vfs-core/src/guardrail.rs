@@ -112,6 +112,22 @@ impl Error for Sentence {}
 static EXHAUSTED: Sentence =
     Sentence("stale write-id recovery exceeded max retry attempts without forward progress");
 
+/// Whether a text is the signature of a guardrail.
+#[must_use]
+pub fn is_signature(text: &str) -> bool {
+    let Some((stage, code)) = text.split_once(':') else { return false };
+    let (Some(stage), Some(code)) = (Stage::parse(stage), Code::parse(code)) else { return false };
+    match code {
+        Code::HydrateGuardrailViolation => stage == Stage::Hydrate,
+        Code::LastWriteIdRegression => matches!(stage, Stage::Pull | Stage::Reconcile),
+        Code::PullCursorRegression | Code::PullDuplicateOpReplay | Code::PullPageInvariantViolation => {
+            stage == Stage::Pull
+        }
+        Code::ReconcileCursorRegression => stage == Stage::Reconcile,
+        Code::StaleWriteRecoveryExhausted => stage == Stage::Flush,
+    }
+}
+
 impl Violation {
     /// The exhausted recovery from stale writes, with the stale ones of the last answers.
     #[must_use]

@@ -534,6 +534,21 @@ END
 $$;
 COMMENT ON FUNCTION vfs_legacy_note_write() IS 'Counts a write to a legacy table; 0024 puts it on them.';
 
+CREATE TABLE vfs_client_guardrails (
+  user_id          text NOT NULL REFERENCES users ON DELETE CASCADE,
+  signature        text NOT NULL,
+  violations       bigint NOT NULL CHECK (violations > 0),
+  newest_client_id text NOT NULL,
+  newest_at        timestamptz NOT NULL,
+  PRIMARY KEY (user_id, signature)
+);
+COMMENT ON TABLE vfs_client_guardrails IS 'Guardrails that clients say were broken: what a server told them was not to be believed.';
+COMMENT ON COLUMN vfs_client_guardrails.user_id IS 'Whose clients.';
+COMMENT ON COLUMN vfs_client_guardrails.signature IS 'Stage and code, such as `pull:pullCursorRegression`.';
+COMMENT ON COLUMN vfs_client_guardrails.violations IS 'How often, over all clients of the user and all time.';
+COMMENT ON COLUMN vfs_client_guardrails.newest_client_id IS 'The client that said so last.';
+COMMENT ON COLUMN vfs_client_guardrails.newest_at IS 'When it did, by the server''s clock.';
+
 CREATE TABLE vfs_client_state_marks (
   user_id                   text NOT NULL,
   client_id                 text NOT NULL,

@@ -45,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/crdt/vfs-sync", get(crdt_routes::pull))
         .route("/crdt/snapshot", get(crdt_routes::snapshot))
         .route("/crdt/reconcile", post(crdt_routes::reconcile))
+        .route("/crdt/guardrails", post(crdt_routes::guardrails))
         .route("/sync", get(sync_routes::pull))
         .route("/vfs-sync", get(sync_routes::pull))
         .route("/sync/reconcile", post(sync_routes::reconcile))

@@ -174,13 +174,23 @@ impl FlattenStage {
         contents
     }
 
+    /// A token of somebody new.
+    pub(crate) async fn token_of(&self, user: &str) -> String {
+        self.database.execute(&format!("INSERT INTO users (id) VALUES ('{user}')")).await;
+        let session = Session::connect(&self.address(), "test").await.unwrap();
+        let secret = TokenSecret::of(SECRET);
+        start_session(&session, &secret, user, Duration::from_secs(3_600)).await.unwrap()
+    }
+
+    /// Where the server answers.
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+
     /// A server with an object store, in place of the one that was only said to run. It serves until this is dropped.
     pub(crate) async fn serve(&mut self) -> Served {
         self.database.execute("DELETE FROM vfs_instances").await;
-        self.database.execute(&format!("INSERT INTO users (id) VALUES ('{PROBE}')")).await;
-        let session = Session::connect(&self.address(), "test").await.unwrap();
-        let secret = TokenSecret::of(SECRET);
-        self.token = start_session(&session, &secret, PROBE, Duration::from_secs(3_600)).await.unwrap();
+        self.token = self.token_of(PROBE).await;
         let objects = S3Endpoint::start().await.unwrap();
         let (database, endpoint) = (self.database.url(), objects.url());
         let variables = [

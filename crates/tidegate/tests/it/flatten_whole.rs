@@ -1,5 +1,9 @@
 //! The file sync's page, whole, beside a server that serves.
 
+use std::path::PathBuf;
+
+use testkit::Program;
+
 use crate::flatten_stage::FlattenStage;
 use crate::ledger_stage::{on_stage, told};
 
@@ -87,5 +91,55 @@ fn a_watch_halts_the_run_when_a_client_falls_back_or_a_server_misses_a_table() {
         }
         stage.run_until_halted_at("service_knows_the_schema").await;
         assert_eq!(stage.version().await, "27");
+    });
+}
+
+#[test]
+fn a_server_that_was_set_back_by_hand_stops_a_client_and_that_halts_the_run() {
+    on_stage(async {
+        let mut stage = FlattenStage::new().await;
+        let _served = stage.serve().await;
+        let directory = std::env::temp_dir().join(format!("vfs-of-{}", stage.database.name()));
+        let token = directory.with_extension("token");
+        std::fs::write(&token, stage.token_of("reader").await).unwrap();
+        let vfs = async |arguments: &[&str]| {
+            let program = PathBuf::from(env!("CARGO_BIN_EXE_tidegate")).with_file_name("vfs");
+            assert!(program.exists(), "{}: `cargo build --workspace` builds it", program.display());
+            let program = Program::new(program).arg("--dir").arg(&directory).args(arguments);
+            program.run(std::time::Duration::from_secs(60)).await.unwrap()
+        };
+        let (token_file, service) = (token.to_str().unwrap().to_owned(), stage.service().to_owned());
+        let init = [
+            "init",
+            "--user",
+            "reader",
+            "--client",
+            "desk",
+            "--server",
+            &service,
+            "--token-file",
+            &token_file,
+        ];
+        for arguments in [&init[..], &["mkdir", "/a"], &["mkdir", "/b"], &["sync"]] {
+            let done = vfs(arguments).await;
+            assert_eq!(done.code(), Some(0), "{}", told(&done));
+        }
+        stage.begin().await;
+        stage.run_until("outcome:retire_v025").await;
+        stage
+            .database
+            .execute("UPDATE vfs_crdt_replica_heads SET max_write_id = 1 WHERE replica_id = 'desk'")
+            .await;
+        let stopped = vfs(&["sync"]).await;
+        assert_eq!(stopped.code(), Some(3), "{}", told(&stopped));
+        assert!(stopped.stderr.contains("pull:lastWriteIdRegression"), "{}", told(&stopped));
+        let halted = stage.run().await;
+        assert_ne!(halted.code(), Some(0), "{}", told(&halted));
+        for said in ["no_client_breaks_a_guardrail", "a client stopped at a guardrail"] {
+            assert!(halted.stdout.contains(said), "{said}: {}", told(&halted));
+        }
+        assert_eq!(stage.version().await, "25");
+        std::fs::remove_dir_all(&directory).unwrap();
+        std::fs::remove_file(&token).unwrap();
     });
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
+use vfs_core::guardrail::is_signature;
 use vfs_core::{ClientId, FeedItem, PushRequest, ReconcileRequest, WriteIdMap};
 
 use super::answer::{Answer, ApiError};
 use super::body::JsonBody;
-use super::query::QueryParams;
+use super::query::{QueryParams, required};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::crdt;
@@ -114,6 +115,26 @@ pub(super) async fn reconcile(
         "lastReconciledWriteIds": kept.state.last_reconciled_write_ids,
     });
     Ok(Answer::ok(answer).of_epoch(kept.epoch))
+}
+
+/// `POST /crdt/guardrails`.
+pub(super) async fn guardrails(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    JsonBody(body, _place): JsonBody,
+) -> Result<Answer, ApiError> {
+    let client = ClientId::from_value(body.get("clientId"));
+    let signature = required(&body, "signature").filter(|signature| is_signature(signature));
+    let violations = body.get("violations").and_then(serde_json::Value::as_i64);
+    let violations = violations.filter(|count| (1..=crdt::VIOLATIONS_MAX).contains(count));
+    let (Some(client), Some(signature), Some(violations)) = (client, signature, violations) else {
+        return Err(ApiError::bad(
+            "clientId, a known signature, and violations of 1 to 1000000 are required",
+        ));
+    };
+    let noted = crdt::note_violations(app.pool(), caller.user_id(), client.as_str(), signature, violations);
+    noted.await.map_err(|trouble| trouble.or("Failed to note guardrail violations"))?;
+    Ok(Answer::ok(serde_json::json!({ "noted": true })))
 }
 
 fn written(body: &impl Serialize, epoch: i32, failed: &'static str) -> Result<Answer, ApiError> {

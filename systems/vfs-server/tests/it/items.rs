@@ -92,3 +92,32 @@ async fn what_cannot_be_looked_up_or_kept_is_refused() {
     let nobody = ada.with("authorization", "Bearer x");
     assert_eq!(nobody.post("/v1/vfs/items/lookup", json!({ "ids": ["f"] })).await.status, 401);
 }
+
+#[tokio::test]
+async fn broken_guardrails_are_counted_by_user_and_signature_and_what_is_none_is_refused() {
+    let (town, ada, bob, _) = town().await;
+    let told = json!({ "clientId": "desk", "signature": "pull:pullCursorRegression", "violations": 2 });
+    for asker in [&ada, &ada, &bob] {
+        assert_eq!(
+            asker.post("/v1/vfs/crdt/guardrails", told.clone()).await.good(),
+            json!({ "noted": true })
+        );
+    }
+    let kept =
+        "SELECT string_agg(user_id || ' ' || violations, ', ' ORDER BY user_id) FROM vfs_client_guardrails";
+    assert_eq!(town.ground.text(kept).await, "ada 4, bob 2");
+    let refused = (400, "clientId, a known signature, and violations of 1 to 1000000 are required");
+    for (field, value) in [
+        ("clientId", json!("a:b")),
+        ("clientId", Json::Null),
+        ("signature", json!("pull:reconcileCursorRegression")),
+        ("signature", json!("pull")),
+        ("violations", json!(0)),
+        ("violations", json!(1_000_001)),
+        ("violations", json!("1")),
+    ] {
+        let mut told = told.clone();
+        told[field] = value;
+        assert_eq!(ada.post("/v1/vfs/crdt/guardrails", told).await.refusal(), refused);
+    }
+}
