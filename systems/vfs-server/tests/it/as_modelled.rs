@@ -15,6 +15,28 @@ use crate::ground::{Answered, Asker, Ground, Town, cursor_of};
 const USERS: [&str; 3] = ["ada", "bob:of:ours", "Eve"];
 const ITEMS: [&str; 4] = ["a", "B", "c:1", "d-1"];
 const STEPS: usize = 120;
+/// Steps of one of many lists.
+const SHORT: usize = 24;
+/// Lists of one of the four tests of many; the long form has more.
+const LISTS: u64 = 250;
+const SOAK_LISTS: u64 = 50_000;
+/// Lists in which a planted fault must be found.
+const LISTS_TO_FIND: u64 = 200;
+
+/// Everything that a list leaves.
+const RESET: &str = "TRUNCATE vfs_registry, vfs_acl_entries, vfs_links, vfs_sync_changes, vfs_crdt_ops,
+                              vfs_crdt_replica_heads, vfs_sync_client_state CASCADE;
+                     UPDATE vfs_feed_head SET seq = 0";
+
+/// Faults in the server's SQL: in which function, what stands there, and what in its place.
+const FAULTS: [(&str, &str, &str); 6] = [
+    ("vfs_merge_reconciled_write_ids", "max(", "min("),
+    ("vfs_links_emit", "'link_remove'", "'link_add'"),
+    ("vfs_feed_advance", "head.seq + n,", "head.seq + n + 1,"),
+    ("vfs_registry_emit", "owner_id", "NULL"),
+    ("vfs_acl_removals", "'acl_remove'", "'acl_add'"),
+    ("vfs_acl_grants", "'acl_add'", "'acl_remove'"),
+];
 
 /// Numbers that look random, and are the same in every run.
 struct Draw(u64);
@@ -52,6 +74,16 @@ fn user(at: usize) -> UserId {
 
 fn item(id: &str) -> ItemId {
     ItemId::parse(id).unwrap()
+}
+
+/// All are of one organization, and one of a group of it.
+fn membership(n: usize) -> Membership {
+    let mut membership = Membership::default();
+    membership.organizations.insert(PrincipalId::parse("org").unwrap());
+    if n == 1 {
+        membership.groups.insert(PrincipalId::parse("grp").unwrap());
+    }
+    membership
 }
 
 fn at(second: i64) -> Timestamp {
@@ -94,12 +126,7 @@ impl Both {
                 .database
                 .execute(&format!("INSERT INTO user_organizations VALUES ('{id}', 'org')"))
                 .await;
-            let mut membership = Membership::default();
-            membership.organizations.insert(PrincipalId::parse("org").unwrap());
-            if n == 1 {
-                membership.groups.insert(PrincipalId::parse("grp").unwrap());
-            }
-            model.set_membership(user(n), membership);
+            model.set_membership(user(n), membership(n));
         }
         town.ground
             .database
@@ -107,6 +134,19 @@ impl Both {
             .await;
         let cursors = vec![(None, None); USERS.len()];
         Self { town, model, askers, cursors, shares: BTreeMap::new(), writes: [1; 2], links: 0, clock: 0 }
+    }
+
+    /// As new, on the same servers.
+    async fn anew(&mut self) {
+        self.town.ground.database.execute(RESET).await;
+        let mut model = Model::new(at(0));
+        for n in 0..USERS.len() {
+            model.set_membership(user(n), membership(n));
+        }
+        self.model = model;
+        self.cursors = vec![(None, None); USERS.len()];
+        self.shares.clear();
+        (self.writes, self.links, self.clock) = ([1; 2], 0, 0);
     }
 
     fn now(&mut self) -> Timestamp {
@@ -348,4 +388,78 @@ async fn the_server_does_what_the_model_does_seed_1771() {
 #[tokio::test]
 async fn the_server_does_what_the_model_does_seed_31337() {
     compare(31_337).await;
+}
+
+/// Many short lists, one after the other on the same servers.
+async fn compare_many(seeds: std::ops::Range<u64>) {
+    let mut both = Both::new().await;
+    for seed in seeds {
+        both.anew().await;
+        let mut draw = Draw(seed.wrapping_mul(2_654_435_761) % (1 << 32));
+        for _ in 0..SHORT {
+            both.step(&mut draw).await;
+        }
+        both.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_lists_are_answered_alike_first_quarter() {
+    compare_many(0..LISTS).await;
+}
+
+#[tokio::test]
+async fn a_thousand_lists_are_answered_alike_second_quarter() {
+    compare_many(LISTS..2 * LISTS).await;
+}
+
+#[tokio::test]
+async fn a_thousand_lists_are_answered_alike_third_quarter() {
+    compare_many(2 * LISTS..3 * LISTS).await;
+}
+
+#[tokio::test]
+async fn a_thousand_lists_are_answered_alike_last_quarter() {
+    compare_many(3 * LISTS..4 * LISTS).await;
+}
+
+#[tokio::test]
+async fn soak_tens_of_thousands_of_lists_are_answered_alike() {
+    let is_long = std::env::var_os("TIDEGATE_SOAK").is_some();
+    compare_many(10_000..10_000 + if is_long { SOAK_LISTS } else { 50 }).await;
+}
+
+/// The lists until the first that is not answered alike with a fault in the server's SQL; `None`: all are.
+async fn lists_to_find(function: &str, stands: &str, instead: &str) -> Option<u64> {
+    let mut both = Both::new().await;
+    let read = format!("SELECT pg_get_functiondef('{function}'::regproc)");
+    let sound: String = both.town.ground.database.value(&read).await;
+    assert!(sound.contains(stands), "{function} has no {stands:?}: {sound}");
+    both.town.ground.database.execute(&sound.replacen(stands, instead, 1)).await;
+    for seed in 0..LISTS_TO_FIND {
+        // In a task of its own: what is found ends it.
+        let list = tokio::spawn(async move {
+            both.anew().await;
+            let mut draw = Draw(seed.wrapping_mul(2_654_435_761) % (1 << 32));
+            for _ in 0..SHORT {
+                both.step(&mut draw).await;
+            }
+            both.settle().await;
+            both
+        });
+        match list.await {
+            Ok(sound) => both = sound,
+            Err(_) => return Some(seed + 1),
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_fault_in_the_servers_sql_is_found() {
+    let mut found = Vec::new();
+    for (function, stands, instead) in FAULTS {
+        found.push((function, lists_to_find(function, stands, instead).await));
+    }
+    assert!(found.iter().all(|(_, lists)| lists.is_some()), "{found:?}");
 }
