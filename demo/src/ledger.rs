@@ -33,7 +33,7 @@ const VERSIONS: &str =
     "SELECT coalesce(string_agg(version, ' ' ORDER BY version), '') FROM public.tidegate_version";
 
 /// All of them.
-const ALL_VERSIONS: &str = "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017";
+const ALL_VERSIONS: &str = "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017 0018";
 
 /// Everything that the acts share.
 struct Show {

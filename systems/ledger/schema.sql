@@ -4,6 +4,40 @@ CREATE SCHEMA app;
 
 COMMENT ON SCHEMA app IS 'Tenant context of the economic ledger and the functions that depend on it.';
 
+CREATE FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  request  jsonb := jsonb_build_object('debit', debit_key, 'amountMicro', amount);
+  answer   jsonb;
+  debited  jsonb;
+  returned bigint;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  answer := app.repeated(community, 'credit_back:' || key, request);
+  IF answer IS NOT NULL THEN
+    RETURN answer;
+  ELSIF NOT app.is_amount(amount) THEN
+    RETURN jsonb_build_object('reason', 'INVALID_AMOUNT');
+  END IF;
+  SELECT known.answer INTO debited FROM public.ledger_requests AS known
+  WHERE known.community_id = community AND known.request_key = 'debit:' || debit_key;
+  IF debited IS NULL THEN
+    RETURN jsonb_build_object('reason', 'UNKNOWN_DEBIT');
+  END IF;
+  SELECT coalesce(sum(amount_micro), 0) INTO returned FROM public.lot_entries
+  WHERE community_id = community AND entry_type = 'credit_back' AND reference_id = 'debit:' || debit_key;
+  IF amount > (debited ->> 'amountMicro')::bigint - returned THEN
+    RETURN jsonb_build_object('reason', 'CREDIT_BACK_EXCEEDS_DEBIT', 'returnableMicro', (debited ->> 'amountMicro')::bigint - returned);
+  END IF;
+  PERFORM app.give_back(community, debited -> 'lots', amount, returned, 'debit:' || debit_key);
+  RETURN app.done(community, 'credit_back:' || key, request, jsonb_build_object('status', 'credited_back', 'amountMicro', amount));
+END
+$$;
+
+COMMENT ON FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) IS 'Returns what a debit took, at most that.';
+
 CREATE FUNCTION app.current_community_id() RETURNS uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -23,6 +57,403 @@ $$;
 
 COMMENT ON FUNCTION app.current_community_id() IS 'The tenant of this transaction. Raises P0001 when none is set and 22P02 when the setting is no uuid; never null.';
 
+CREATE FUNCTION app.debit(community uuid, key text, amount bigint) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  request jsonb := jsonb_build_object('amountMicro', amount);
+  answer  jsonb;
+  lots    jsonb;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  answer := app.repeated(community, 'debit:' || key, request);
+  IF answer IS NOT NULL THEN
+    RETURN answer;
+  ELSIF NOT app.is_amount(amount) THEN
+    RETURN jsonb_build_object('reason', 'INVALID_AMOUNT');
+  ELSIF NOT app.is_open(community) THEN
+    RETURN jsonb_build_object('reason', 'CIRCUIT_OPEN');
+  END IF;
+  lots := app.take_from_lots(community, amount, 'debit:' || key);
+  IF lots IS NULL THEN
+    RETURN jsonb_build_object('reason', 'BUDGET_EXCEEDED', 'availableMicro', app.spendable_micro(community));
+  END IF;
+  RETURN app.done(community, 'debit:' || key, request,
+    jsonb_build_object('status', 'debited', 'amountMicro', amount, 'lots', lots));
+END
+$$;
+
+COMMENT ON FUNCTION app.debit(community uuid, key text, amount bigint) IS 'Takes an amount from a tenant''s lots, all of it or nothing.';
+
+CREATE FUNCTION app.debit_many(community uuid, debits jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  answers jsonb := '[]';
+  debit   record;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  FOR debit IN
+    SELECT entry.value ->> 'key' AS key, (entry.value ->> 'amountMicro')::bigint AS amount
+    FROM jsonb_array_elements(debits) WITH ORDINALITY AS entry (value, n) ORDER BY n
+  LOOP
+    answers := answers || app.debit(community, debit.key, debit.amount);
+  END LOOP;
+  RETURN answers;
+END
+$$;
+
+COMMENT ON FUNCTION app.debit_many(community uuid, debits jsonb) IS 'Many debits in one transaction, each with its own answer: one that is refused does not stop the others.';
+
+CREATE TABLE public.ledger_requests (
+    community_id uuid NOT NULL,
+    request_key text NOT NULL,
+    request jsonb NOT NULL,
+    answer jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ledger_requests_request_key_check CHECK (((request_key <> ''::text) AND (length(request_key) <= 256)))
+);
+
+ALTER TABLE ONLY public.ledger_requests FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.ledger_requests IS 'What was done for a tenant under a key of the caller''s, so that a repeat is answered the same. Append-only.';
+
+COMMENT ON COLUMN public.ledger_requests.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.request_key IS 'The operation, a colon, and the caller''s key. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.request IS 'What was asked, for comparison. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.answer IS 'What was answered. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.created_at IS 'When it was done, by the server''s clock. Never null.';
+
+CREATE FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
+   VALUES (done.community, done.key, done.request, done.answer)
+   RETURNING ledger_requests.answer;
+END;
+
+COMMENT ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) IS 'Keeps an answer under its key and returns it.';
+
+CREATE FUNCTION app.enter_tenant(community uuid) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM app.set_community_context(community);
+  PERFORM pg_advisory_xact_lock(hashtextextended(community::text, 7337002));
+  RETURN community;
+END
+$$;
+
+COMMENT ON FUNCTION app.enter_tenant(community uuid) IS 'Names the tenant and takes its lock, to the end of the transaction. Who comes second sees what the first one did.';
+
+CREATE FUNCTION app.finalize(community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint, nft text, pool text, input_tokens integer, output_tokens integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  request   jsonb := jsonb_build_object('reservation', reservation, 'costMicro', cost, 'mode', mode, 'nft', nft, 'pool', pool,
+                                        'tokensInput', input_tokens, 'tokensOutput', output_tokens);
+  answer    jsonb;
+  known     public.reservations;
+  overrun   bigint;
+  extra     bigint := 0;
+  uncovered bigint := 0;
+  charged   bigint;
+  event     uuid := gen_random_uuid();
+  number    bigint;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  answer := app.repeated(community, 'finalize:' || finalization, request);
+  IF answer IS NOT NULL THEN
+    RETURN answer;
+  ELSIF cost IS NULL OR cost < 0 OR cost > 9000000000000000000 THEN
+    RETURN jsonb_build_object('reason', 'INVALID_AMOUNT');
+  END IF;
+  SELECT * INTO known FROM public.reservations WHERE community_id = community AND reservation_id = reservation;
+  IF NOT FOUND THEN
+    RETURN jsonb_build_object('reason', 'UNKNOWN_RESERVATION');
+  ELSIF known.status <> 'pending' OR known.expires_at <= clock_timestamp() THEN
+    RETURN jsonb_build_object('reason', 'INVALID_STATE',
+      'status', CASE known.status WHEN 'pending' THEN 'expired' ELSE known.status END);
+  END IF;
+  IF fence IS NOT NULL THEN
+    INSERT INTO public.reconciliation_cursor AS cursor (community_id, last_fence_token) VALUES (community, fence)
+    ON CONFLICT (community_id) DO UPDATE SET last_fence_token = EXCLUDED.last_fence_token, updated_at = now()
+    WHERE cursor.last_fence_token < EXCLUDED.last_fence_token;
+    IF NOT FOUND THEN
+      RETURN jsonb_build_object('reason', 'STALE_FENCE');
+    END IF;
+  END IF;
+  charged := least(cost, known.amount_micro);
+  overrun := cost - charged;
+  IF cost < known.amount_micro THEN
+    PERFORM app.give_back(community, known.lots, known.amount_micro - cost, 0, 'reserve:' || reservation);
+  ELSIF mode = 'soft' AND overrun > 0 THEN
+    extra := least(overrun, app.spendable_micro(community));
+    IF extra > 0 AND app.take_from_lots(community, extra, 'overrun:' || reservation) IS NULL THEN
+      extra := 0;
+    END IF;
+    charged := charged + extra;
+    uncovered := overrun - extra;
+  ELSIF mode = 'live' THEN
+    overrun := 0;
+  END IF;
+  INSERT INTO public.usage_heads AS head (community_id, seq) VALUES (community, 1)
+  ON CONFLICT (community_id) DO UPDATE SET seq = head.seq + 1
+  RETURNING seq INTO number;
+  INSERT INTO public.usage_events
+    (event_id, community_id, nft_id, pool_id, tokens_input, tokens_output, amount_micro, reservation_id, finalization_id,
+     fence_token, conservation_guard_result, tenant_seq)
+  VALUES (event, community, nft, pool, input_tokens, output_tokens, charged, reservation, community || ':' || finalization,
+          fence, uncovered = 0, number);
+  UPDATE public.reservations
+  SET status = 'finalized', cost_micro = cost, charged_micro = charged, overrun_micro = overrun, uncovered_micro = uncovered,
+      resolved_at = clock_timestamp()
+  WHERE community_id = community AND reservation_id = reservation;
+  RETURN app.done(community, 'finalize:' || finalization, request, jsonb_build_object(
+    'status', 'finalized', 'eventId', event, 'seq', number, 'costMicro', cost, 'chargedMicro', charged,
+    'overrunMicro', overrun, 'uncoveredMicro', uncovered));
+END
+$$;
+
+COMMENT ON FUNCTION app.finalize(community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint, nft text, pool text, input_tokens integer, output_tokens integer) IS 'Charges what a reserved use cost, gives the rest back, and writes the usage event. A fence that is not above the last one is stale.';
+
+CREATE FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  left_over bigint := amount;
+  skipping  bigint := skip;
+  part      record;
+  back      bigint;
+  is_over   boolean;
+BEGIN
+  -- The lot that was spent last gets back first; what came back before is skipped.
+  FOR part IN
+    SELECT (entry.value ->> 'lot')::uuid AS lot_id, (entry.value ->> 'micro')::bigint AS micro
+    FROM jsonb_array_elements(lots) WITH ORDINALITY AS entry (value, n) ORDER BY n DESC
+  LOOP
+    EXIT WHEN left_over = 0;
+    back := part.micro - least(skipping, part.micro);
+    skipping := skipping - least(skipping, part.micro);
+    back := least(back, left_over);
+    CONTINUE WHEN back = 0;
+    INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
+    VALUES (part.lot_id, community, 'credit_back', back, reference);
+    SELECT status = 'expired' OR coalesce(expires_at <= clock_timestamp(), false) INTO is_over
+    FROM public.credit_lots WHERE id = part.lot_id;
+    IF is_over THEN
+      INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
+      VALUES (part.lot_id, community, 'expiry', back, reference);
+    END IF;
+    left_over := left_over - back;
+  END LOOP;
+  IF left_over > 0 THEN
+    RAISE EXCEPTION 'more would come back than was taken: % of %', left_over, amount USING ERRCODE = 'LG009';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) IS 'Credits back to the lots that were debited, the last one first, after the first `skip` micro-dollars; what comes back to an expired lot expires at once.';
+
+CREATE FUNCTION app.is_amount(amount bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(((amount > 0) AND (amount <= '9000000000000000000'::bigint)), false);
+
+COMMENT ON FUNCTION app.is_amount(amount bigint) IS 'Whether an amount in micro-dollars can be booked.';
+
+CREATE TABLE public.circuit_breakers (
+    community_id uuid NOT NULL,
+    tripped_at timestamp with time zone DEFAULT now() NOT NULL,
+    drift_micro bigint NOT NULL,
+    limit_micro bigint NOT NULL,
+    reset_at timestamp with time zone,
+    reset_by text
+);
+
+ALTER TABLE ONLY public.circuit_breakers FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.circuit_breakers IS 'Tenants whose counter drifted from the journal by 5 % of their limit or more: nothing is spent until somebody has looked.';
+
+COMMENT ON COLUMN public.circuit_breakers.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.tripped_at IS 'When it tripped last, by the server''s clock. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.drift_micro IS 'By how much, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.limit_micro IS 'Of which limit, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.reset_at IS 'When it was reset. Null: it stands.';
+
+COMMENT ON COLUMN public.circuit_breakers.reset_by IS 'Who reset it. Null: nobody.';
+
+CREATE FUNCTION app.is_open(community uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (NOT (EXISTS ( SELECT
+            FROM public.circuit_breakers
+           WHERE ((circuit_breakers.community_id = is_open.community) AND (circuit_breakers.reset_at IS NULL)))));
+END;
+
+COMMENT ON FUNCTION app.is_open(community uuid) IS 'Whether a tenant''s breaker lets it spend.';
+
+CREATE FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamp with time zone, payment text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  request jsonb := jsonb_build_object('origin', origin, 'amountMicro', amount, 'expiresAt', expires, 'payment', payment);
+  answer  jsonb;
+  minted  uuid;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  answer := app.repeated(community, 'mint:' || key, request);
+  IF answer IS NOT NULL THEN
+    RETURN answer;
+  ELSIF NOT app.is_amount(amount) THEN
+    RETURN jsonb_build_object('reason', 'INVALID_AMOUNT');
+  ELSIF expires <= clock_timestamp() THEN
+    RETURN jsonb_build_object('reason', 'ALREADY_EXPIRED');
+  END IF;
+  INSERT INTO public.credit_lots (community_id, source, payment_id, amount_micro, expires_at)
+  VALUES (community, origin, payment, amount, expires)
+  ON CONFLICT (payment_id) WHERE payment_id IS NOT NULL DO NOTHING
+  RETURNING id INTO minted;
+  IF minted IS NULL THEN
+    RETURN jsonb_build_object('reason', 'ALREADY_MINTED');
+  END IF;
+  INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
+  VALUES (minted, community, 'credit', amount, coalesce(payment, minted::text));
+  RETURN app.done(community, 'mint:' || key, request, jsonb_build_object('status', 'minted', 'lotId', minted, 'amountMicro', amount));
+END
+$$;
+
+COMMENT ON FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamp with time zone, payment text) IS 'Makes a lot with its credit. A payment mints once over all tenants.';
+
+CREATE FUNCTION app.reconcile(community uuid, at_most integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  cursor public.reconciliation_cursor;
+  looked record;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  INSERT INTO public.reconciliation_cursor (community_id) VALUES (community) ON CONFLICT DO NOTHING;
+  SELECT * INTO cursor FROM public.reconciliation_cursor WHERE community_id = community;
+  SELECT count(*) AS events, max(tenant_seq) AS seq,
+         (array_agg(event_id ORDER BY tenant_seq DESC))[1] AS event,
+         coalesce(sum(amount_micro), 0)::bigint AS amount, coalesce(sum(amount_micro - charged), 0)::bigint AS drift
+  INTO looked
+  FROM (
+    SELECT event.event_id, event.tenant_seq, event.amount_micro, coalesce(reservation.charged_micro, 0) AS charged
+    FROM public.usage_events AS event
+    LEFT JOIN public.reservations AS reservation
+      ON reservation.community_id = event.community_id AND reservation.reservation_id = event.reservation_id
+    WHERE event.community_id = community AND event.tenant_seq > cursor.last_processed_seq
+    ORDER BY event.tenant_seq LIMIT at_most
+  ) AS events;
+  IF looked.events > 0 THEN
+    UPDATE public.reconciliation_cursor
+    SET last_processed_seq = looked.seq, last_processed_event_id = looked.event,
+        drift_micro = cursor.drift_micro + looked.drift, last_reconciled_at = clock_timestamp(), updated_at = clock_timestamp()
+    WHERE community_id = community;
+  END IF;
+  RETURN jsonb_build_object('events', looked.events, 'amountMicro', looked.amount,
+    'seq', coalesce(looked.seq, cursor.last_processed_seq), 'driftMicro', cursor.drift_micro + looked.drift);
+END
+$$;
+
+COMMENT ON FUNCTION app.reconcile(community uuid, at_most integer) IS 'Holds the next usage events of a tenant against what was charged for them, and moves the cursor behind them in the same transaction. Numbers without gaps: it cannot skip one.';
+
+CREATE FUNCTION app.release(community uuid, reservation text, outcome text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  known public.reservations;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  SELECT * INTO known FROM public.reservations WHERE community_id = community AND reservation_id = reservation;
+  IF NOT FOUND THEN
+    RETURN jsonb_build_object('reason', 'UNKNOWN_RESERVATION');
+  ELSIF known.status = outcome THEN
+    RETURN jsonb_build_object('status', outcome, 'amountMicro', known.amount_micro);
+  ELSIF known.status <> 'pending' THEN
+    RETURN jsonb_build_object('reason', 'INVALID_STATE', 'status', known.status);
+  END IF;
+  PERFORM app.give_back(community, known.lots, known.amount_micro, 0, 'reserve:' || reservation);
+  UPDATE public.reservations SET status = outcome, resolved_at = clock_timestamp()
+  WHERE community_id = community AND reservation_id = reservation;
+  RETURN jsonb_build_object('status', outcome, 'amountMicro', known.amount_micro);
+END
+$$;
+
+COMMENT ON FUNCTION app.release(community uuid, reservation text, outcome text) IS 'Gives a reservation back whole: `released`, or `expired` by the sweep.';
+
+CREATE FUNCTION app.repeated(community uuid, key text, request jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  known public.ledger_requests;
+BEGIN
+  SELECT * INTO known FROM public.ledger_requests WHERE community_id = community AND request_key = key;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  ELSIF known.request = request THEN
+    RETURN known.answer;
+  END IF;
+  RETURN jsonb_build_object('reason', 'IDEMPOTENCY_CONFLICT', 'known', known.request);
+END
+$$;
+
+COMMENT ON FUNCTION app.repeated(community uuid, key text, request jsonb) IS 'The answer to a request that was done before under its key, a conflict if that was another one, or null.';
+
+CREATE FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  known public.reservations;
+  held  jsonb;
+  until timestamptz;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  SELECT * INTO known FROM public.reservations WHERE community_id = community AND reservation_id = reservation;
+  IF FOUND THEN
+    IF known.amount_micro <> amount THEN
+      RETURN jsonb_build_object('reason', 'IDEMPOTENCY_CONFLICT', 'known', jsonb_build_object('amountMicro', known.amount_micro));
+    END IF;
+    RETURN jsonb_build_object('status', 'reserved', 'amountMicro', amount, 'expiresAt', known.expires_at);
+  ELSIF NOT app.is_amount(amount) THEN
+    RETURN jsonb_build_object('reason', 'INVALID_AMOUNT');
+  ELSIF NOT app.is_open(community) THEN
+    RETURN jsonb_build_object('reason', 'CIRCUIT_OPEN');
+  END IF;
+  held := app.take_from_lots(community, amount, 'reserve:' || reservation);
+  IF held IS NULL THEN
+    RETURN jsonb_build_object('reason', 'BUDGET_EXCEEDED', 'availableMicro', app.spendable_micro(community));
+  END IF;
+  until := clock_timestamp() + make_interval(secs => seconds);
+  INSERT INTO public.reservations (community_id, reservation_id, amount_micro, lots, expires_at)
+  VALUES (community, reservation, amount, held, until);
+  RETURN jsonb_build_object('status', 'reserved', 'amountMicro', amount, 'expiresAt', until);
+END
+$$;
+
+COMMENT ON FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) IS 'Sets an amount aside for so many seconds.';
+
 CREATE FUNCTION app.set_community_context(community uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -39,6 +470,177 @@ END
 $$;
 
 COMMENT ON FUNCTION app.set_community_context(community uuid) IS 'Names the tenant of this transaction; gone at its end. Outside a transaction block it has no effect.';
+
+CREATE TABLE public.credit_lots (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    community_id uuid NOT NULL,
+    source text NOT NULL,
+    payment_id text,
+    amount_micro bigint NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_lots_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT credit_lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'grant'::text, 'seed'::text, 'x402'::text, 'transfer_in'::text, 'tba_deposit'::text]))),
+    CONSTRAINT credit_lots_status_check CHECK ((status = ANY (ARRAY['active'::text, 'expired'::text, 'depleted'::text])))
+);
+
+ALTER TABLE ONLY public.credit_lots FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.credit_lots IS 'One row per funding event. Append-only; status moves through app.update_lot_status.';
+
+COMMENT ON COLUMN public.credit_lots.id IS 'Identity of the lot. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.community_id IS 'The tenant that owns the lot. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.source IS 'Where the credit came from, one of six words. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.payment_id IS 'Provider''s payment id or transaction hash; mints at most one lot over all tenants. Null: not paid for.';
+
+COMMENT ON COLUMN public.credit_lots.amount_micro IS 'Amount granted, in micro-dollars (1 USD = 1 000 000), above 0. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.status IS 'active, expired or depleted; leaves active once. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.expires_at IS 'From this instant on the lot may not be spent. Null: never expires.';
+
+COMMENT ON COLUMN public.credit_lots.created_at IS 'Server time at the start of the writing transaction. Never null.';
+
+CREATE TABLE public.lot_totals (
+    lot_id uuid NOT NULL,
+    community_id uuid NOT NULL,
+    amount_micro bigint NOT NULL,
+    credit_micro bigint DEFAULT 0 NOT NULL,
+    credit_back_micro bigint DEFAULT 0 NOT NULL,
+    debit_micro bigint DEFAULT 0 NOT NULL,
+    expiry_micro bigint DEFAULT 0 NOT NULL,
+    remaining_micro bigint GENERATED ALWAYS AS ((((credit_micro + credit_back_micro) - debit_micro) - expiry_micro)) STORED NOT NULL,
+    CONSTRAINT lot_totals_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
+    CONSTRAINT lot_totals_credit_back_micro_check CHECK ((credit_back_micro >= 0)),
+    CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
+    CONSTRAINT lot_totals_credit_micro_check CHECK ((credit_micro >= 0)),
+    CONSTRAINT lot_totals_debit_micro_check CHECK ((debit_micro >= 0)),
+    CONSTRAINT lot_totals_expiry_micro_check CHECK ((expiry_micro >= 0)),
+    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
+);
+
+ALTER TABLE ONLY public.lot_totals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, kept by triggers on credit_lots and lot_entries.';
+
+COMMENT ON COLUMN public.lot_totals.lot_id IS 'The lot. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.community_id IS 'The tenant that owns the lot. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, as in credit_lots. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.credit_micro IS 'Sum of credit entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.credit_back_micro IS 'Sum of credit_back entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.debit_micro IS 'Sum of debit entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.expiry_micro IS 'Sum of expiry entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.remaining_micro IS 'What may still be spent, in micro-dollars; computed. Never null.';
+
+CREATE FUNCTION app.spendable_micro(community uuid) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (LEAST(COALESCE(sum(total.remaining_micro), (0)::numeric), ('9223372036854775807'::bigint)::numeric))::bigint AS "least"
+    FROM (public.lot_totals total
+      JOIN public.credit_lots lot ON ((lot.id = total.lot_id)))
+   WHERE ((total.community_id = spendable_micro.community) AND (total.remaining_micro > 0) AND (lot.status <> 'expired'::text) AND ((lot.expires_at IS NULL) OR (lot.expires_at > clock_timestamp())));
+END;
+
+COMMENT ON FUNCTION app.spendable_micro(community uuid) IS 'What a tenant can spend now, in micro-dollars.';
+
+CREATE FUNCTION app.sweep(community uuid, at_most integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  lot     record;
+  due     record;
+  lots    integer := 0;
+  expired bigint := 0;
+  given   integer := 0;
+BEGIN
+  PERFORM app.enter_tenant(community);
+  FOR due IN
+    SELECT reservation_id FROM public.reservations
+    WHERE community_id = community AND status = 'pending' AND expires_at <= clock_timestamp()
+    ORDER BY expires_at, reservation_id LIMIT at_most
+  LOOP
+    PERFORM app.release(community, due.reservation_id, 'expired');
+    given := given + 1;
+  END LOOP;
+  FOR lot IN
+    SELECT found.id, found.status, total.remaining_micro
+    FROM public.credit_lots AS found JOIN public.lot_totals AS total ON total.lot_id = found.id
+    WHERE found.community_id = community AND found.expires_at <= clock_timestamp()
+      AND (found.status = 'active' OR total.remaining_micro > 0)
+    ORDER BY found.expires_at, found.id LIMIT at_most
+  LOOP
+    IF lot.remaining_micro > 0 THEN
+      INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
+      VALUES (lot.id, community, 'expiry', lot.remaining_micro, 'sweep');
+      expired := expired + lot.remaining_micro;
+    END IF;
+    IF lot.status = 'active' THEN
+      PERFORM app.update_lot_status(lot.id, 'expired');
+    END IF;
+    lots := lots + 1;
+  END LOOP;
+  RETURN jsonb_build_object('reservations', given, 'lots', lots, 'expiredMicro', expired);
+END
+$$;
+
+COMMENT ON FUNCTION app.sweep(community uuid, at_most integer) IS 'Gives back reservations and expires lots whose time is over, at most so many of each.';
+
+CREATE FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  needed bigint := amount;
+  lots   jsonb := '[]';
+  lot    record;
+  take   bigint;
+BEGIN
+  FOR lot IN
+    SELECT total.lot_id, total.remaining_micro, found.status
+    FROM public.lot_totals AS total JOIN public.credit_lots AS found ON found.id = total.lot_id
+    WHERE total.community_id = community AND total.remaining_micro > 0
+      AND found.status <> 'expired' AND (found.expires_at IS NULL OR found.expires_at > clock_timestamp())
+    ORDER BY found.expires_at NULLS LAST, found.created_at, found.id
+  LOOP
+    -- Before the first entry is written, all of them must suffice: nothing is taken in part.
+    IF needed = amount AND lot.remaining_micro < amount AND app.spendable_micro(community) < amount THEN
+      RETURN NULL;
+    END IF;
+    take := least(needed, lot.remaining_micro);
+    INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
+    VALUES (lot.lot_id, community, 'debit', take, tag);
+    IF take = lot.remaining_micro AND lot.status = 'active' THEN
+      PERFORM app.update_lot_status(lot.lot_id, 'depleted');
+    END IF;
+    lots := lots || jsonb_build_object('lot', lot.lot_id, 'micro', take);
+    needed := needed - take;
+    EXIT WHEN needed = 0;
+  END LOOP;
+  IF needed = amount THEN
+    RETURN NULL;
+  ELSIF needed > 0 THEN
+    -- A lot expired between the two looks.
+    RAISE EXCEPTION 'lots expired while they were spent' USING ERRCODE = '40001';
+  END IF;
+  RETURN lots;
+END
+$$;
+
+COMMENT ON FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) IS 'Debits an amount, earliest expiry first, then oldest; null, and nothing debited, if it is not there. The tenant''s lock is held.';
 
 CREATE FUNCTION app.update_lot_status(lot uuid, new_status text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -187,6 +789,24 @@ $$;
 
 COMMENT ON FUNCTION public.enforce_payment_status_monotonicity() IS 'Trigger: refuses unknown statuses (LG003), moves that the status does not allow (LG004), changes of fixed columns (LG005).';
 
+CREATE FUNCTION public.enforce_reservation_status() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  IF OLD.status <> 'pending' OR NEW.status = 'pending'
+     OR (NEW.community_id, NEW.reservation_id, NEW.amount_micro, NEW.lots, NEW.expires_at, NEW.created_at)
+        IS DISTINCT FROM
+        (OLD.community_id, OLD.reservation_id, OLD.amount_micro, OLD.lots, OLD.expires_at, OLD.created_at) THEN
+    RAISE EXCEPTION 'Invalid reservation transition: % → %', OLD.status, NEW.status
+      USING ERRCODE = 'LG008', HINT = 'A reservation leaves pending once and for all, and nothing else of it changes.';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.enforce_reservation_status() IS 'Refuses every change of a reservation but that it leaves pending (LG008).';
+
 CREATE FUNCTION public.open_lot_totals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -241,40 +861,6 @@ END
 $$;
 
 COMMENT ON FUNCTION public.prevent_truncate() IS 'Trigger: refuses TRUNCATE with LG001.';
-
-CREATE TABLE public.credit_lots (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    community_id uuid NOT NULL,
-    source text NOT NULL,
-    payment_id text,
-    amount_micro bigint NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    expires_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT credit_lots_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT credit_lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'grant'::text, 'seed'::text, 'x402'::text, 'transfer_in'::text, 'tba_deposit'::text]))),
-    CONSTRAINT credit_lots_status_check CHECK ((status = ANY (ARRAY['active'::text, 'expired'::text, 'depleted'::text])))
-);
-
-ALTER TABLE ONLY public.credit_lots FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.credit_lots IS 'One row per funding event. Append-only; status moves through app.update_lot_status.';
-
-COMMENT ON COLUMN public.credit_lots.id IS 'Identity of the lot. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.community_id IS 'The tenant that owns the lot. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.source IS 'Where the credit came from, one of six words. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.payment_id IS 'Provider''s payment id or transaction hash; mints at most one lot over all tenants. Null: not paid for.';
-
-COMMENT ON COLUMN public.credit_lots.amount_micro IS 'Amount granted, in micro-dollars (1 USD = 1 000 000), above 0. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.status IS 'active, expired or depleted; leaves active once. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.expires_at IS 'From this instant on the lot may not be spent. Null: never expires.';
-
-COMMENT ON COLUMN public.credit_lots.created_at IS 'Server time at the start of the writing transaction. Never null.';
 
 CREATE TABLE public.crypto_payments (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -406,45 +992,6 @@ COMMENT ON COLUMN public.lot_balances.debited_micro IS 'Sum of debit and expiry,
 
 COMMENT ON COLUMN public.lot_balances.remaining_micro IS 'credited_micro less debited_micro, in micro-dollars. Never null.';
 
-CREATE TABLE public.lot_totals (
-    lot_id uuid NOT NULL,
-    community_id uuid NOT NULL,
-    amount_micro bigint NOT NULL,
-    credit_micro bigint DEFAULT 0 NOT NULL,
-    credit_back_micro bigint DEFAULT 0 NOT NULL,
-    debit_micro bigint DEFAULT 0 NOT NULL,
-    expiry_micro bigint DEFAULT 0 NOT NULL,
-    remaining_micro bigint GENERATED ALWAYS AS ((((credit_micro + credit_back_micro) - debit_micro) - expiry_micro)) STORED NOT NULL,
-    CONSTRAINT lot_totals_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
-    CONSTRAINT lot_totals_credit_back_micro_check CHECK ((credit_back_micro >= 0)),
-    CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
-    CONSTRAINT lot_totals_credit_micro_check CHECK ((credit_micro >= 0)),
-    CONSTRAINT lot_totals_debit_micro_check CHECK ((debit_micro >= 0)),
-    CONSTRAINT lot_totals_expiry_micro_check CHECK ((expiry_micro >= 0)),
-    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
-);
-
-ALTER TABLE ONLY public.lot_totals FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, kept by triggers on credit_lots and lot_entries.';
-
-COMMENT ON COLUMN public.lot_totals.lot_id IS 'The lot. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.community_id IS 'The tenant that owns the lot. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, as in credit_lots. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.credit_micro IS 'Sum of credit entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.credit_back_micro IS 'Sum of credit_back entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.debit_micro IS 'Sum of debit entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.expiry_micro IS 'Sum of expiry entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.remaining_micro IS 'What may still be spent, in micro-dollars; computed. Never null.';
-
 CREATE TABLE public.reconciliation_cursor (
     community_id uuid NOT NULL,
     last_processed_event_id uuid,
@@ -452,7 +999,9 @@ CREATE TABLE public.reconciliation_cursor (
     last_reconciled_at timestamp with time zone,
     drift_micro bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT reconciliation_cursor_last_fence_token_check CHECK ((last_fence_token >= 0))
+    last_processed_seq bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT reconciliation_cursor_last_fence_token_check CHECK ((last_fence_token >= 0)),
+    CONSTRAINT reconciliation_cursor_last_processed_seq_check CHECK ((last_processed_seq >= 0))
 );
 
 ALTER TABLE ONLY public.reconciliation_cursor FORCE ROW LEVEL SECURITY;
@@ -470,6 +1019,58 @@ COMMENT ON COLUMN public.reconciliation_cursor.last_reconciled_at IS 'When recon
 COMMENT ON COLUMN public.reconciliation_cursor.drift_micro IS 'Difference found last, in micro-dollars, signed. Never null.';
 
 COMMENT ON COLUMN public.reconciliation_cursor.updated_at IS 'Server time of the last change, by the writer. Never null.';
+
+COMMENT ON COLUMN public.reconciliation_cursor.last_processed_seq IS 'Number of the last event that was looked at; 0: none. Never null.';
+
+CREATE TABLE public.reservations (
+    community_id uuid NOT NULL,
+    reservation_id text NOT NULL,
+    amount_micro bigint NOT NULL,
+    lots jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    cost_micro bigint,
+    charged_micro bigint,
+    overrun_micro bigint,
+    uncovered_micro bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolved_at timestamp with time zone,
+    CONSTRAINT reservations_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT reservations_charged_micro_check CHECK ((charged_micro >= 0)),
+    CONSTRAINT reservations_cost_micro_check CHECK ((cost_micro >= 0)),
+    CONSTRAINT reservations_overrun_micro_check CHECK ((overrun_micro >= 0)),
+    CONSTRAINT reservations_reservation_id_check CHECK (((reservation_id <> ''::text) AND (length(reservation_id) <= 200))),
+    CONSTRAINT reservations_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'finalized'::text, 'released'::text, 'expired'::text]))),
+    CONSTRAINT reservations_uncovered_micro_check CHECK ((uncovered_micro >= 0))
+);
+
+ALTER TABLE ONLY public.reservations FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reservations IS 'Amounts that were set aside for a use. pending becomes finalized, released or expired, and stays so.';
+
+COMMENT ON COLUMN public.reservations.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.reservations.reservation_id IS 'The caller''s id. Never null.';
+
+COMMENT ON COLUMN public.reservations.amount_micro IS 'What was set aside, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.reservations.lots IS 'From which lots, in the order of their spending: objects of lot and micro. Never null.';
+
+COMMENT ON COLUMN public.reservations.status IS '`pending`, or for ever `finalized`, `released` or `expired`. Never null.';
+
+COMMENT ON COLUMN public.reservations.expires_at IS 'From this time on it cannot be finalized, and a sweep gives it back. Never null.';
+
+COMMENT ON COLUMN public.reservations.cost_micro IS 'What the use cost, in micro-dollars. Null: not finalized.';
+
+COMMENT ON COLUMN public.reservations.charged_micro IS 'What was taken for it, in micro-dollars. Null: not finalized.';
+
+COMMENT ON COLUMN public.reservations.overrun_micro IS 'What it cost more than was set aside, as the mode reports it, in micro-dollars. Null: not finalized.';
+
+COMMENT ON COLUMN public.reservations.uncovered_micro IS 'What a soft finalize could not take, in micro-dollars. Null: not finalized.';
+
+COMMENT ON COLUMN public.reservations.created_at IS 'When it was made, by the server''s clock. Never null.';
+
+COMMENT ON COLUMN public.reservations.resolved_at IS 'When it left pending, by the server''s clock. Null: it has not.';
 
 CREATE TABLE public.s2s_jwks_public_keys (
     kid text NOT NULL,
@@ -523,7 +1124,9 @@ CREATE TABLE public.usage_events (
     conservation_guard_result boolean,
     conservation_guard_violations jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_seq bigint,
     CONSTRAINT usage_events_amount_micro_check CHECK ((amount_micro >= 0)),
+    CONSTRAINT usage_events_tenant_seq_check CHECK ((tenant_seq > 0)),
     CONSTRAINT usage_events_tokens_input_check CHECK ((tokens_input >= 0)),
     CONSTRAINT usage_events_tokens_output_check CHECK ((tokens_output >= 0))
 );
@@ -558,6 +1161,22 @@ COMMENT ON COLUMN public.usage_events.conservation_guard_violations IS 'What the
 
 COMMENT ON COLUMN public.usage_events.created_at IS 'Server time at the start of the writing transaction; no commit order. Never null.';
 
+COMMENT ON COLUMN public.usage_events.tenant_seq IS 'Number among the tenant''s events, without gaps, in the order of their commits. Null: older than this column.';
+
+CREATE TABLE public.usage_heads (
+    community_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT usage_heads_seq_check CHECK ((seq > 0))
+);
+
+ALTER TABLE ONLY public.usage_heads FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.usage_heads IS 'The number of each tenant''s newest usage event; numbers have no gaps.';
+
+COMMENT ON COLUMN public.usage_heads.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.usage_heads.seq IS 'The number. Never null.';
+
 CREATE TABLE public.webhook_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     provider text NOT NULL,
@@ -581,6 +1200,9 @@ COMMENT ON COLUMN public.webhook_events.payload IS 'The body as received; {} if 
 
 COMMENT ON COLUMN public.webhook_events.processed_at IS 'Server time at the start of the writing transaction. Never null.';
 
+ALTER TABLE ONLY public.circuit_breakers
+    ADD CONSTRAINT circuit_breakers_pkey PRIMARY KEY (community_id);
+
 ALTER TABLE ONLY public.credit_lots
     ADD CONSTRAINT credit_lots_pkey PRIMARY KEY (id);
 
@@ -593,6 +1215,9 @@ ALTER TABLE ONLY public.crypto_payments
 ALTER TABLE ONLY public.crypto_payments
     ADD CONSTRAINT crypto_payments_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_requests
+    ADD CONSTRAINT ledger_requests_pkey PRIMARY KEY (community_id, request_key);
+
 ALTER TABLE ONLY public.lot_entries
     ADD CONSTRAINT lot_entries_pkey PRIMARY KEY (id);
 
@@ -602,6 +1227,9 @@ ALTER TABLE ONLY public.lot_totals
 ALTER TABLE ONLY public.reconciliation_cursor
     ADD CONSTRAINT reconciliation_cursor_pkey PRIMARY KEY (community_id);
 
+ALTER TABLE ONLY public.reservations
+    ADD CONSTRAINT reservations_pkey PRIMARY KEY (community_id, reservation_id);
+
 ALTER TABLE ONLY public.s2s_jwks_public_keys
     ADD CONSTRAINT s2s_jwks_public_keys_pkey PRIMARY KEY (kid);
 
@@ -610,6 +1238,9 @@ ALTER TABLE ONLY public.usage_events
 
 ALTER TABLE ONLY public.usage_events
     ADD CONSTRAINT usage_events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.usage_heads
+    ADD CONSTRAINT usage_heads_pkey PRIMARY KEY (community_id);
 
 ALTER TABLE ONLY public.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
@@ -629,11 +1260,15 @@ CREATE INDEX idx_crypto_payments_pending ON public.crypto_payments USING btree (
 
 CREATE INDEX idx_lot_entries_community ON public.lot_entries USING btree (community_id, created_at);
 
+CREATE INDEX idx_lot_entries_credit_back ON public.lot_entries USING btree (community_id, reference_id) WHERE (entry_type = 'credit_back'::text);
+
 CREATE INDEX idx_lot_entries_lot ON public.lot_entries USING btree (lot_id, entry_type);
 
 CREATE UNIQUE INDEX idx_lot_entries_reservation_lot ON public.lot_entries USING btree (lot_id, reservation_id) WHERE ((reservation_id IS NOT NULL) AND (entry_type = 'debit'::text));
 
 CREATE INDEX idx_lot_totals_community ON public.lot_totals USING btree (community_id) WHERE (remaining_micro > 0);
+
+CREATE INDEX idx_reservations_due ON public.reservations USING btree (expires_at) WHERE (status = 'pending'::text);
 
 CREATE INDEX idx_s2s_jwks_pg_issuer_active ON public.s2s_jwks_public_keys USING btree (issuer, created_at) WHERE (revoked_at IS NULL);
 
@@ -646,6 +1281,10 @@ CREATE INDEX idx_usage_events_nft ON public.usage_events USING btree (nft_id, cr
 CREATE INDEX idx_usage_events_pool ON public.usage_events USING btree (pool_id, created_at);
 
 CREATE INDEX idx_webhook_events_provider ON public.webhook_events USING btree (provider, processed_at);
+
+CREATE UNIQUE INDEX usage_events_tenant_seq_uq ON public.usage_events USING btree (community_id, tenant_seq) WHERE (tenant_seq IS NOT NULL);
+
+CREATE TRIGGER circuit_breakers_no_truncate BEFORE TRUNCATE ON public.circuit_breakers FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
 CREATE TRIGGER credit_lots_no_delete BEFORE DELETE ON public.credit_lots FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
@@ -660,6 +1299,12 @@ CREATE TRIGGER credit_lots_status_only BEFORE UPDATE ON public.credit_lots FOR E
 CREATE TRIGGER crypto_payments_no_truncate BEFORE TRUNCATE ON public.crypto_payments FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
 CREATE TRIGGER crypto_payments_status_monotonicity BEFORE INSERT OR UPDATE ON public.crypto_payments FOR EACH ROW EXECUTE FUNCTION public.enforce_payment_status_monotonicity();
+
+CREATE TRIGGER ledger_requests_no_delete BEFORE DELETE ON public.ledger_requests FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
+
+CREATE TRIGGER ledger_requests_no_truncate BEFORE TRUNCATE ON public.ledger_requests FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
+
+CREATE TRIGGER ledger_requests_no_update BEFORE UPDATE ON public.ledger_requests FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
 CREATE TRIGGER lot_entries_add_to_totals AFTER INSERT ON public.lot_entries FOR EACH ROW EXECUTE FUNCTION public.add_to_lot_totals();
 
@@ -679,6 +1324,12 @@ CREATE TRIGGER reconciliation_cursor_fence BEFORE UPDATE ON public.reconciliatio
 
 CREATE TRIGGER reconciliation_cursor_no_truncate BEFORE TRUNCATE ON public.reconciliation_cursor FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
+CREATE TRIGGER reservations_no_delete BEFORE DELETE ON public.reservations FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
+
+CREATE TRIGGER reservations_no_truncate BEFORE TRUNCATE ON public.reservations FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
+
+CREATE TRIGGER reservations_status_only BEFORE UPDATE ON public.reservations FOR EACH ROW EXECUTE FUNCTION public.enforce_reservation_status();
+
 CREATE TRIGGER s2s_jwks_public_keys_no_truncate BEFORE TRUNCATE ON public.s2s_jwks_public_keys FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
 CREATE TRIGGER usage_events_no_delete BEFORE DELETE ON public.usage_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
@@ -686,6 +1337,8 @@ CREATE TRIGGER usage_events_no_delete BEFORE DELETE ON public.usage_events FOR E
 CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON public.usage_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
 CREATE TRIGGER usage_events_no_update BEFORE UPDATE ON public.usage_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
+
+CREATE TRIGGER usage_heads_no_truncate BEFORE TRUNCATE ON public.usage_heads FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
 CREATE TRIGGER webhook_events_no_delete BEFORE DELETE ON public.webhook_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
@@ -709,6 +1362,16 @@ COMMENT ON CONSTRAINT lot_entries_lot_of_tenant ON public.lot_entries IS 'An ent
 ALTER TABLE ONLY public.lot_totals
     ADD CONSTRAINT lot_totals_lot_of_tenant FOREIGN KEY (lot_id, community_id) REFERENCES public.credit_lots(id, community_id);
 
+ALTER TABLE public.circuit_breakers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY circuit_breakers_system_select ON public.circuit_breakers FOR SELECT TO arrakis_admin USING (true);
+
+CREATE POLICY circuit_breakers_tenant_insert ON public.circuit_breakers FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY circuit_breakers_tenant_select ON public.circuit_breakers FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY circuit_breakers_tenant_update ON public.circuit_breakers FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
 ALTER TABLE public.credit_lots ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY credit_lots_system_select ON public.credit_lots FOR SELECT TO arrakis_admin USING (true);
@@ -728,6 +1391,12 @@ CREATE POLICY crypto_payments_tenant_insert ON public.crypto_payments FOR INSERT
 CREATE POLICY crypto_payments_tenant_select ON public.crypto_payments FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY crypto_payments_tenant_update ON public.crypto_payments FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+ALTER TABLE public.ledger_requests ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY ledger_requests_tenant_insert ON public.ledger_requests FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY ledger_requests_tenant_select ON public.ledger_requests FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 ALTER TABLE public.lot_entries ENABLE ROW LEVEL SECURITY;
 
@@ -757,6 +1426,16 @@ CREATE POLICY reconciliation_cursor_tenant_select ON public.reconciliation_curso
 
 CREATE POLICY reconciliation_cursor_tenant_update ON public.reconciliation_cursor FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
+ALTER TABLE public.reservations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY reservations_system_select ON public.reservations FOR SELECT TO arrakis_admin USING (true);
+
+CREATE POLICY reservations_tenant_insert ON public.reservations FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY reservations_tenant_select ON public.reservations FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY reservations_tenant_update ON public.reservations FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
 ALTER TABLE public.usage_events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY usage_events_system_select ON public.usage_events FOR SELECT TO arrakis_admin USING (true);
@@ -764,6 +1443,14 @@ CREATE POLICY usage_events_system_select ON public.usage_events FOR SELECT TO ar
 CREATE POLICY usage_events_tenant_insert ON public.usage_events FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY usage_events_tenant_select ON public.usage_events FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+ALTER TABLE public.usage_heads ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY usage_heads_tenant_insert ON public.usage_heads FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY usage_heads_tenant_select ON public.usage_heads FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY usage_heads_tenant_update ON public.usage_heads FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 ALTER TABLE public.webhook_events ENABLE ROW LEVEL SECURITY;
 
@@ -774,13 +1461,75 @@ CREATE POLICY webhook_events_system_select ON public.webhook_events FOR SELECT T
 GRANT USAGE ON SCHEMA app TO arrakis_app;
 GRANT USAGE ON SCHEMA app TO arrakis_admin;
 
+REVOKE ALL ON FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) TO arrakis_app;
+
 REVOKE ALL ON FUNCTION app.current_community_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_community_id() TO arrakis_app;
 GRANT ALL ON FUNCTION app.current_community_id() TO arrakis_admin;
 
+REVOKE ALL ON FUNCTION app.debit(community uuid, key text, amount bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.debit(community uuid, key text, amount bigint) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) TO arrakis_app;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_requests TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.enter_tenant(community uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.enter_tenant(community uuid) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.finalize(community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint, nft text, pool text, input_tokens integer, output_tokens integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.finalize(community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint, nft text, pool text, input_tokens integer, output_tokens integer) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.is_amount(amount bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_amount(amount bigint) TO arrakis_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.circuit_breakers TO arrakis_app;
+GRANT SELECT ON TABLE public.circuit_breakers TO arrakis_admin;
+
+REVOKE ALL ON FUNCTION app.is_open(community uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_open(community uuid) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamp with time zone, payment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamp with time zone, payment text) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.reconcile(community uuid, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.reconcile(community uuid, at_most integer) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.release(community uuid, reservation text, outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.release(community uuid, reservation text, outcome text) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.repeated(community uuid, key text, request jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.repeated(community uuid, key text, request jsonb) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) TO arrakis_app;
+
 REVOKE ALL ON FUNCTION app.set_community_context(community uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.set_community_context(community uuid) TO arrakis_app;
 GRANT ALL ON FUNCTION app.set_community_context(community uuid) TO arrakis_admin;
+
+GRANT SELECT,INSERT ON TABLE public.credit_lots TO arrakis_app;
+GRANT SELECT ON TABLE public.credit_lots TO arrakis_admin;
+
+GRANT SELECT ON TABLE public.lot_totals TO arrakis_app;
+GRANT SELECT ON TABLE public.lot_totals TO arrakis_admin;
+
+REVOKE ALL ON FUNCTION app.spendable_micro(community uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.spendable_micro(community uuid) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.sweep(community uuid, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.sweep(community uuid, at_most integer) TO arrakis_app;
+
+REVOKE ALL ON FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) TO arrakis_app;
 
 REVOKE ALL ON FUNCTION app.update_lot_status(lot uuid, new_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.update_lot_status(lot uuid, new_status text) TO arrakis_app;
@@ -793,6 +1542,8 @@ REVOKE ALL ON FUNCTION public.enforce_lot_status() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.enforce_payment_status_monotonicity() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.enforce_reservation_status() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.open_lot_totals() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.prevent_direct_totals() FROM PUBLIC;
@@ -800,9 +1551,6 @@ REVOKE ALL ON FUNCTION public.prevent_direct_totals() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.prevent_mutation() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.prevent_truncate() FROM PUBLIC;
-
-GRANT SELECT,INSERT ON TABLE public.credit_lots TO arrakis_app;
-GRANT SELECT ON TABLE public.credit_lots TO arrakis_admin;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.crypto_payments TO arrakis_app;
 GRANT SELECT ON TABLE public.crypto_payments TO arrakis_admin;
@@ -813,11 +1561,11 @@ GRANT SELECT ON TABLE public.lot_entries TO arrakis_admin;
 GRANT SELECT ON TABLE public.lot_balances TO arrakis_app;
 GRANT SELECT ON TABLE public.lot_balances TO arrakis_admin;
 
-GRANT SELECT ON TABLE public.lot_totals TO arrakis_app;
-GRANT SELECT ON TABLE public.lot_totals TO arrakis_admin;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reconciliation_cursor TO arrakis_app;
 GRANT SELECT ON TABLE public.reconciliation_cursor TO arrakis_admin;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reservations TO arrakis_app;
+GRANT SELECT ON TABLE public.reservations TO arrakis_admin;
 
 GRANT SELECT,INSERT ON TABLE public.s2s_jwks_public_keys TO arrakis_app;
 GRANT SELECT ON TABLE public.s2s_jwks_public_keys TO arrakis_admin;
@@ -828,6 +1576,8 @@ GRANT UPDATE(revoked_at) ON TABLE public.s2s_jwks_public_keys TO arrakis_app;
 
 GRANT SELECT,INSERT ON TABLE public.usage_events TO arrakis_app;
 GRANT SELECT ON TABLE public.usage_events TO arrakis_admin;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_heads TO arrakis_app;
 
 GRANT SELECT,INSERT ON TABLE public.webhook_events TO arrakis_admin;
 GRANT SELECT ON TABLE public.webhook_events TO arrakis_app;

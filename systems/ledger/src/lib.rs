@@ -1,7 +1,7 @@
 //! The credit ledger: its schema, the migrations that lead to it, and the runbook that performs them.
 //!
 //! ```text
-//! base/roles.sql ─► base/application.sql ─► migrations/0008 … 0017 ─► schema.sql
+//! base/roles.sql ─► base/application.sql ─► migrations/0008 … 0018 ─► schema.sql
 //!                                           └── performed by runbooks/economic-ledger.md
 //! ```
 //!
@@ -19,6 +19,18 @@
 //! Amounts are integer micro-dollars. A transaction names its tenant by `app.set_community_context`; without it a SELECT
 //! finds no row, an INSERT is refused (42501), and a function that needs a tenant raises (P0001).
 //!
+//! The service ([`serve`](serve()), [`App`]) does what the functions of migration 0018 do, over HTTP; [`Ledger`] does it for
+//! programs.
+//!
+//! | module | in one sentence |
+//! |---|---|
+//! | [`operations`], [`outcome`] | mint, debit, reserve, finalize, and what each came to |
+//! | [`payments`], [`notice`] | the provider's notices, and one lot for each payment |
+//! | [`keys`] | public keys of services, and the tokens that they sign |
+//! | [`conservation`] | a counter against the journal, and the breaker |
+//! | [`verify`], [`statement`] | everything that must hold; what happened to a tenant |
+//! | [`config`], [`app`], [`http`], [`serve`](mod@serve) | the service |
+//!
 //! | SQLSTATE | means |
 //! |---|---|
 //! | P0001 | `app.community_id is not set` |
@@ -29,11 +41,30 @@
 //! | LG005 | a payment's fixed column would change |
 //! | LG006 | totals would change without the journal |
 //! | LG007 | the cursor would go back, or to another tenant |
+//! | LG008 | a reservation would change otherwise than out of pending |
+//! | LG009 | more would come back than was taken |
 //! | 23514 | a lot would be overdrawn, or a value is out of range |
 
+pub mod app;
 mod base;
+pub mod config;
+pub mod conservation;
+pub mod http;
+pub mod keys;
 mod migrations;
+pub mod notice;
+pub mod operations;
+pub mod outcome;
+pub mod payments;
 mod runbook;
+pub mod serve;
+pub mod statement;
+pub mod verify;
+
+pub use app::App;
+pub use config::Config;
+pub use operations::{Ledger, LedgerError};
+pub use outcome::{Outcome, Reason};
 
 pub use base::{BASE_APPLICATION, BASE_ROLES};
 pub use migrations::{MIGRATIONS, SCHEMA};

@@ -68,7 +68,7 @@ async fn undos(deployment: Deployment) {
         .await;
     assert_eq!(out_of_order.code(), Some(3), "{}", told(&out_of_order));
     assert!(
-        format!("{}{}", out_of_order.stdout, out_of_order.stderr).contains("apply_0017"),
+        format!("{}{}", out_of_order.stdout, out_of_order.stderr).contains("apply_0018"),
         "{}",
         told(&out_of_order)
     );

@@ -28,9 +28,13 @@ mod pooling;
 #[cfg(test)]
 mod schema_file;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod system_role;
 #[cfg(test)]
 mod tenant_context;
+#[cfg(test)]
+mod town;
 #[cfg(test)]
 mod undoing;
 #[cfg(test)]

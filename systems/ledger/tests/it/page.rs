@@ -55,6 +55,7 @@ fn the_page_reads_without_a_finding_and_every_block_is_a_step() {
         "m0015",
         "m0016",
         "m0017",
+        "m0018",
         "verify",
         "staging",
         "connections",

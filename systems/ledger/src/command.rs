@@ -1,0 +1,237 @@
+//! What the program is told to do.
+
+mod keys;
+mod payments;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use ledger::{App, Config, Ledger};
+use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
+
+/// Exit code of a failure, and of a violation.
+const FAILED: u8 = 1;
+/// Exit code of arguments or an environment that cannot be followed.
+const USAGE: u8 = 2;
+/// Things of one kind that a sweep ends for one tenant at a time, and tenants that it looks at.
+const SWEEP_BATCH: i32 = 100;
+const SWEEP_TENANTS: i64 = 1_000;
+/// Events that a reconciliation looks at at a time.
+const RECONCILE_BATCH: i32 = 1_000;
+
+/// A ledger of prepaid credit.
+#[derive(Debug, Parser)]
+#[command(name = "ledger", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves until it is told to end (SIGTERM, SIGINT).
+    Serve,
+    /// Recomputes everything that must hold, and prints the first violation with its rows.
+    Verify {
+        /// All of it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What happened to a tenant's credit, the newest first.
+    Statement {
+        /// The tenant.
+        community: Uuid,
+        /// Entries, at most 500.
+        #[arg(long, default_value_t = 50)]
+        limit: i64,
+        /// Only those before this entry.
+        #[arg(long)]
+        before: Option<Uuid>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives back reservations and expires lots whose time is over, of every tenant.
+    Sweep,
+    /// Looks at usage events that nobody has looked at yet, of every tenant.
+    Reconcile,
+    /// Lets a tenant spend again whose breaker tripped.
+    ResetBreaker {
+        /// The tenant.
+        community: Uuid,
+        /// Who has looked.
+        #[arg(long)]
+        actor: String,
+    },
+    /// Keys of the services that may ask.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Signs a token with a private key, and prints it.
+    Token(keys::TokenArguments),
+    /// Asks the provider about payments of which nothing was heard.
+    SweepPayments(payments::SweepArguments),
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Command::Token(arguments) => keys::token(&arguments),
+        Command::Keys(keys::KeysCommand::Generate) => keys::generate(),
+        command => match Config::read(&|name| std::env::var(name).ok()) {
+            Err(error) => return failed(&error.to_string(), USAGE),
+            Ok(config) => with_config(command, config).await,
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => failed(&why, FAILED),
+    }
+}
+
+async fn with_config(command: Command, config: Config) -> Result<(), String> {
+    if matches!(command, Command::Serve) {
+        return serve(config).await;
+    }
+    let ledger = Ledger::open(&config).map_err(|error| error.to_string())?;
+    match command {
+        Command::Verify { json } => verify(&ledger, json).await,
+        Command::Statement { community, limit, before, json } => {
+            let statement = ledger.statement(community, before, limit).await.map_err(told)?;
+            if json {
+                say(&format!("{statement:#}"));
+                return Ok(());
+            }
+            for entry in statement["entries"].as_array().into_iter().flatten() {
+                let text = |name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+                say(&format!(
+                    "{}  {:<11} {:>16}  lot {} ({})  {}",
+                    text("at"),
+                    text("type"),
+                    dollars(entry["amountMicro"].as_i64().unwrap_or_default()),
+                    text("lotId"),
+                    text("source"),
+                    text("reference")
+                ));
+            }
+            Ok(())
+        }
+        Command::Sweep => sweep(&ledger).await,
+        Command::Reconcile => reconcile(&ledger).await,
+        Command::ResetBreaker { community, actor } => {
+            match ledger.reset_breaker(community, &actor).await.map_err(told)? {
+                true => Ok(()),
+                false => Err(format!("the breaker of {community} is not open")),
+            }
+        }
+        Command::Keys(command) => keys::run(&ledger, &command).await,
+        Command::SweepPayments(arguments) => payments::sweep(&ledger, &arguments).await,
+        Command::Serve | Command::Token(_) => Ok(()),
+    }
+}
+
+/// Micro-dollars as dollars.
+fn dollars(micro: i64) -> String {
+    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    let listener = ledger::serve::listen(config.listen).await.map_err(told)?;
+    let address = listener.local_addr().map_err(told)?;
+    let app = Arc::new(App::start(config).await.map_err(told)?);
+    let end = async {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    say(&format!("listening on http://{address}"));
+    match ledger::serve::serve(app, listener, end).await.map_err(told)? {
+        true => Ok(()),
+        false => Err("requests were cut off that did not end in time".to_owned()),
+    }
+}
+
+async fn verify(ledger: &Ledger, json: bool) -> Result<(), String> {
+    let verified = ledger.verify().await.map_err(told)?;
+    if json {
+        say(&serde_json::to_string_pretty(&verified).unwrap_or_default());
+    }
+    for one in &verified {
+        match one.violations.as_slice() {
+            [] if json => {}
+            [] => say(&format!("✓ {}: {}", one.invariant, one.says)),
+            rows => {
+                if !json {
+                    say(&format!("✗ {}: {}", one.invariant, one.says));
+                    rows.iter().for_each(|row| say(&format!("  {row}")));
+                }
+                return Err(format!("{} does not hold", one.invariant));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn sweep(ledger: &Ledger) -> Result<(), String> {
+    let (mut reservations, mut lots, mut expired) = (0, 0, 0);
+    for community in ledger.due(SWEEP_TENANTS).await.map_err(told)? {
+        loop {
+            let swept = ledger.sweep(community, SWEEP_BATCH).await.map_err(told)?;
+            let number = |name: &str| swept[name].as_i64().unwrap_or_default();
+            reservations += number("reservations");
+            lots += number("lots");
+            expired += number("expiredMicro");
+            if number("reservations") + number("lots") < i64::from(SWEEP_BATCH) {
+                break;
+            }
+        }
+    }
+    say(&format!("{reservations} reservations given back, {lots} lots ended, {} expired", dollars(expired)));
+    Ok(())
+}
+
+async fn reconcile(ledger: &Ledger) -> Result<(), String> {
+    let (mut events, mut drifted) = (0, Vec::new());
+    for community in ledger.tenants().await.map_err(told)? {
+        loop {
+            let looked = ledger.reconcile(community, RECONCILE_BATCH).await.map_err(told)?;
+            events += looked["events"].as_i64().unwrap_or_default();
+            if looked["events"].as_i64().unwrap_or_default() < i64::from(RECONCILE_BATCH) {
+                if looked["driftMicro"].as_i64() != Some(0) {
+                    drifted.push(format!("{community}: {} micro-dollars", looked["driftMicro"]));
+                }
+                break;
+            }
+        }
+    }
+    say(&format!("{events} usage events looked at"));
+    if drifted.is_empty() { Ok(()) } else { Err(format!("drift: {}", drifted.join(", "))) }
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// How long the provider is waited for.
+const PROVIDER_WAIT: Duration = Duration::from_secs(15);
+
+/// Says on standard error why the program ends.
+pub(crate) fn failed(why: &str, code: u8) -> ExitCode {
+    // Nobody may be reading; the exit code says it, too.
+    let _ = writeln!(std::io::stderr(), "ledger: {why}");
+    ExitCode::from(code)
+}
+
+/// Prints a line for whoever called.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

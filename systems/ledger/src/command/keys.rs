@@ -1,0 +1,100 @@
+//! `ledger keys` and `ledger token`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ledger::Ledger;
+use ledger::keys::{SigningKey, publish, revoke};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{say, told};
+
+/// Keys of the services that may ask.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Prints a new private key: keep it where only the service that signs reads it.
+    Generate,
+    /// Publishes the public half of a private key. One that was published before goes on being valid beside it.
+    Publish {
+        /// The file with the private key.
+        #[arg(long)]
+        key: PathBuf,
+        /// By what tokens name it.
+        #[arg(long)]
+        kid: String,
+        /// Whose it is: freeside or finn.
+        #[arg(long)]
+        issuer: String,
+        /// Until when, as in RFC 3339; unless said, until it is revoked.
+        #[arg(long)]
+        expires_at: Option<jiff::Timestamp>,
+    },
+    /// Ends a key. Tokens that it signed are refused within a minute.
+    Revoke {
+        /// Which.
+        kid: String,
+    },
+}
+
+/// What a token says.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArguments {
+    /// The file with the private key.
+    #[arg(long)]
+    key: PathBuf,
+    /// By what the key is published.
+    #[arg(long)]
+    kid: String,
+    /// Whose key it is.
+    #[arg(long)]
+    issuer: String,
+    /// For which tenant; unless said, for all.
+    #[arg(long)]
+    community: Option<Uuid>,
+    /// For which service.
+    #[arg(long, default_value = "ledger")]
+    audience: String,
+    /// For how long, in seconds.
+    #[arg(long, default_value_t = 3_600)]
+    seconds: i64,
+}
+
+fn read(file: &PathBuf) -> Result<SigningKey, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    SigningKey::parse(&text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+pub(crate) fn generate() -> Result<(), String> {
+    say(&SigningKey::generate().map_err(told)?.text());
+    Ok(())
+}
+
+pub(crate) fn token(arguments: &TokenArguments) -> Result<(), String> {
+    let now = jiff::Timestamp::now().as_second();
+    let community = arguments.community.map_or_else(|| "*".to_owned(), |community| community.to_string());
+    let claims = json!({
+        "iss": arguments.issuer, "aud": arguments.audience, "iat": now,
+        "exp": now.saturating_add(arguments.seconds), "community": community,
+    });
+    say(&read(&arguments.key)?.sign(&arguments.kid, &claims).map_err(told)?);
+    Ok(())
+}
+
+pub(crate) async fn run(ledger: &Ledger, command: &KeysCommand) -> Result<(), String> {
+    let session = ledger.application().get().await.map_err(told)?;
+    match command {
+        KeysCommand::Generate => generate(),
+        KeysCommand::Publish { key, kid, issuer, expires_at } => {
+            let (x, y) = read(key)?.coordinates();
+            match publish(&session, kid, issuer, (&x, &y), *expires_at).await.map_err(told)? {
+                true => Ok(()),
+                false => Err(format!("a key {kid} is published already; nothing was changed")),
+            }
+        }
+        KeysCommand::Revoke { kid } => match revoke(&session, kid).await.map_err(told)? {
+            true => Ok(()),
+            false => Err(format!("there is no key {kid} that stands")),
+        },
+    }
+}

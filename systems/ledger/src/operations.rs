@@ -1,0 +1,419 @@
+//! The operations, for programs: each is one statement, and so one transaction and one round trip.
+//!
+//! A statement whose answer was lost may have been done: ask again with the same key.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use tidegate_store::postgres::{
+    Failure, FailureKind, Pool, PoolError, PoolOptions, Row, Session, ToSql, TxAttempts, TxOptions,
+    TxOutcome, Type, quote_literal,
+};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::outcome::Outcome;
+
+/// How often a statement is tried that lost against another one.
+const ATTEMPTS: u32 = 5;
+/// Debits of one batch.
+pub const BATCH_MAX: usize = 1_000;
+/// Seconds that a reservation lasts, unless its caller says otherwise; and at most.
+pub const RESERVATION_S: i32 = 300;
+/// The longest reservation, in seconds.
+pub const RESERVATION_MAX_S: i32 = 86_400;
+
+/// Why nothing is known of an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database refused, or did not answer.
+    #[error(transparent)]
+    Store(#[from] Failure),
+    /// There is no session.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// What it answered is not understood.
+    #[error("the database answered what is not understood: {0}")]
+    Answer(String),
+    /// The system's address is not set.
+    #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants cannot be done")]
+    NoSystem,
+}
+
+/// How every transaction of several statements is made.
+pub(crate) static OPTIONS: LazyLock<TxOptions> = LazyLock::new(|| TxOptions {
+    attempts: ATTEMPTS,
+    jitter_seed: u64::from(std::process::id()),
+    application_prefix: "ledger:".to_owned(),
+    ..TxOptions::default()
+});
+
+/// What a finalize says of the use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage<'a> {
+    /// Of which reservation.
+    pub reservation_id: &'a str,
+    /// What it cost, in micro-dollars.
+    pub cost_micro: i64,
+    /// What happens where that is more than was set aside.
+    pub mode: Mode,
+    /// The caller's fence; `None`: it has none.
+    pub fence: Option<i64>,
+    /// Whose use it was.
+    pub nft_id: &'a str,
+    /// Where.
+    pub pool_id: &'a str,
+    /// Tokens that came in.
+    pub tokens_input: i32,
+    /// Tokens that went out.
+    pub tokens_output: i32,
+}
+
+/// What happens where a use costs more than was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What was set aside is charged, and nobody hears of the rest.
+    Live,
+    /// What was set aside is charged, and the rest is reported.
+    Shadow,
+    /// All of it is charged, as far as there is something to charge.
+    Soft,
+}
+
+impl Mode {
+    /// Reads its word; `None`: it is another.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Mode> {
+        match word {
+            "live" => Some(Mode::Live),
+            "shadow" => Some(Mode::Shadow),
+            "soft" => Some(Mode::Soft),
+            _ => None,
+        }
+    }
+
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Live => "live",
+            Mode::Shadow => "shadow",
+            Mode::Soft => "soft",
+        }
+    }
+}
+
+/// The ledger of one database.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    application: Pool,
+    system: Option<Pool>,
+}
+
+pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl Ledger {
+    /// The ledger that a configuration leads to. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn open(config: &Config) -> Result<Ledger, PoolError> {
+        let pool = |address: &tidegate_store::postgres::Address, name: &str| {
+            let options = PoolOptions {
+                size: config.pool_max,
+                application_name: name.to_owned(),
+                ..PoolOptions::default()
+            };
+            Pool::new(address.clone(), options)
+        };
+        let application = pool(&config.application, "ledger")?;
+        let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
+        Ok(Ledger { application, system })
+    }
+
+    /// Sessions of the application.
+    #[must_use]
+    pub fn application(&self) -> &Pool {
+        &self.application
+    }
+
+    /// Sessions of the system role.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoSystem`].
+    pub fn system(&self) -> Result<&Pool, LedgerError> {
+        self.system.as_ref().ok_or(LedgerError::NoSystem)
+    }
+
+    /// Asks one function of the database, again where it lost against another transaction.
+    async fn call(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Value, LedgerError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let session = self.application.get().await?;
+            match session.query(sql, parameters).await {
+                Ok(rows) => {
+                    let text =
+                        rows.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten());
+                    let text = text.ok_or_else(|| LedgerError::Answer("nothing".to_owned()))?;
+                    return serde_json::from_str(&text)
+                        .map_err(|error| LedgerError::Answer(error.to_string()));
+                }
+                Err(failure) if lost(&failure) && attempts < ATTEMPTS => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// One statement of one tenant, behind the tenant's lock, in a transaction of its own. For what is no function of the
+    /// database: row security asks for the tenant as a statement begins, so it is named in one before.
+    pub(crate) async fn of_tenant(
+        &self,
+        name: &str,
+        community: Uuid,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, LedgerError> {
+        let session = self.application.get().await?;
+        let opening = format!("SELECT app.enter_tenant({})", quote_literal(&community.to_string()));
+        let mut attempts = TxAttempts::new(&session, name, &OPTIONS, &opening);
+        loop {
+            let asked = match attempts.begin().await {
+                Ok(_) => session.query(sql, parameters).await,
+                Err(failure) => Err(failure),
+            };
+            match attempts.end(asked).await {
+                None => {}
+                Some(TxOutcome::Committed(rows)) => return Ok(rows),
+                Some(TxOutcome::RolledBack(failure) | TxOutcome::Unknown(failure)) => {
+                    return Err(failure.into());
+                }
+            }
+        }
+    }
+
+    /// As [`Ledger::of_tenant`], for the one text of JSON that the statement answers.
+    pub(crate) async fn json_of_tenant(
+        &self,
+        name: &str,
+        community: Uuid,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Value, LedgerError> {
+        let rows = self.of_tenant(name, community, sql, parameters).await?;
+        let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok());
+        text.and_then(|text| serde_json::from_str(&text).ok())
+            .ok_or_else(|| LedgerError::Answer(format!("nothing, asked for {name}")))
+    }
+
+    async fn operation(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Outcome, LedgerError> {
+        let answer = self.call(sql, parameters).await?;
+        Outcome::read(answer.clone()).ok_or_else(|| LedgerError::Answer(answer.to_string()))
+    }
+
+    /// Makes a lot.
+    ///
+    /// # Idempotence
+    /// By the key: the same request is answered the same.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn mint(
+        &self,
+        community: Uuid,
+        key: &str,
+        source: &str,
+        amount_micro: i64,
+        expires_at: Option<jiff::Timestamp>,
+    ) -> Result<Outcome, LedgerError> {
+        let sql = "SELECT app.mint($1, $2, $3, $4, $5, NULL)::text";
+        let parameters: [Parameter<'_>; 5] = [
+            (&community, Type::UUID),
+            (&key, Type::TEXT),
+            (&source, Type::TEXT),
+            (&amount_micro, Type::INT8),
+            (&expires_at, Type::TIMESTAMPTZ),
+        ];
+        self.operation(sql, &parameters).await
+    }
+
+    /// Takes an amount, earliest expiry first; all of it or nothing.
+    ///
+    /// # Idempotence
+    /// By the key: the same request is answered the same.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn debit(&self, community: Uuid, key: &str, amount_micro: i64) -> Result<Outcome, LedgerError> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&community, Type::UUID), (&key, Type::TEXT), (&amount_micro, Type::INT8)];
+        self.operation("SELECT app.debit($1, $2, $3)::text", &parameters).await
+    }
+
+    /// Many debits in one transaction, at most [`BATCH_MAX`]; each has its own outcome, in order.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn debit_many(
+        &self,
+        community: Uuid,
+        debits: &[(&str, i64)],
+    ) -> Result<Vec<Outcome>, LedgerError> {
+        let debits: Vec<Value> =
+            debits.iter().map(|(key, amount)| json!({ "key": key, "amountMicro": amount })).collect();
+        let debits = Value::Array(debits);
+        let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&debits, Type::JSONB)];
+        let answer = self.call("SELECT app.debit_many($1, $2)::text", &parameters).await?;
+        let Value::Array(answers) = answer else { return Err(LedgerError::Answer(answer.to_string())) };
+        answers
+            .into_iter()
+            .map(|one| Outcome::read(one.clone()).ok_or_else(|| LedgerError::Answer(one.to_string())))
+            .collect()
+    }
+
+    /// Returns a part of what a debit took.
+    ///
+    /// # Idempotence
+    /// By the key.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn credit_back(
+        &self,
+        community: Uuid,
+        key: &str,
+        debit_key: &str,
+        amount_micro: i64,
+    ) -> Result<Outcome, LedgerError> {
+        let parameters: [Parameter<'_>; 4] = [
+            (&community, Type::UUID),
+            (&key, Type::TEXT),
+            (&debit_key, Type::TEXT),
+            (&amount_micro, Type::INT8),
+        ];
+        self.operation("SELECT app.credit_back($1, $2, $3, $4)::text", &parameters).await
+    }
+
+    /// Sets an amount aside.
+    ///
+    /// # Idempotence
+    /// By the reservation's id.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn reserve(
+        &self,
+        community: Uuid,
+        reservation_id: &str,
+        amount_micro: i64,
+        seconds: i32,
+    ) -> Result<Outcome, LedgerError> {
+        let parameters: [Parameter<'_>; 4] = [
+            (&community, Type::UUID),
+            (&reservation_id, Type::TEXT),
+            (&amount_micro, Type::INT8),
+            (&seconds, Type::INT4),
+        ];
+        self.operation("SELECT app.reserve($1, $2, $3, $4)::text", &parameters).await
+    }
+
+    /// Charges what a use cost, gives the rest back, and writes the usage event.
+    ///
+    /// # Idempotence
+    /// By the finalization's id.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn finalize(
+        &self,
+        community: Uuid,
+        finalization_id: &str,
+        usage: &Usage<'_>,
+    ) -> Result<Outcome, LedgerError> {
+        let mode = usage.mode.as_str();
+        let parameters: [Parameter<'_>; 10] = [
+            (&community, Type::UUID),
+            (&finalization_id, Type::TEXT),
+            (&usage.reservation_id, Type::TEXT),
+            (&usage.cost_micro, Type::INT8),
+            (&mode, Type::TEXT),
+            (&usage.fence, Type::INT8),
+            (&usage.nft_id, Type::TEXT),
+            (&usage.pool_id, Type::TEXT),
+            (&usage.tokens_input, Type::INT4),
+            (&usage.tokens_output, Type::INT4),
+        ];
+        let sql = "SELECT app.finalize($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
+        self.operation(sql, &parameters).await
+    }
+
+    /// Gives a reservation back whole.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn release(&self, community: Uuid, reservation_id: &str) -> Result<Outcome, LedgerError> {
+        let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&reservation_id, Type::TEXT)];
+        self.operation("SELECT app.release($1, $2, 'released')::text", &parameters).await
+    }
+
+    /// Gives back reservations and expires lots of one tenant whose time is over, at most so many of each.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn sweep(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
+        let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
+        self.call("SELECT app.sweep($1, $2)::text", &parameters).await
+    }
+
+    /// Looks at the next usage events of one tenant, at most so many, and moves its cursor behind them.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn reconcile(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
+        let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
+        self.call("SELECT app.reconcile($1, $2)::text", &parameters).await
+    }
+
+    /// What a tenant has: spendable, set aside, and its lots.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn balance(&self, community: Uuid) -> Result<Value, LedgerError> {
+        let sql = include_str!("sql/balance.sql");
+        self.json_of_tenant("balance", community, sql, &[(&community, Type::UUID)]).await
+    }
+
+    /// Tenants for whom something is due, at most so many.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn due(&self, at_most: i64) -> Result<Vec<Uuid>, LedgerError> {
+        let session = self.system()?.get().await?;
+        let rows = session.query(include_str!("sql/due.sql"), &[(&at_most, Type::INT8)]).await?;
+        rows.iter().map(tenant).collect()
+    }
+
+    /// Every tenant that has a lot.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn tenants(&self) -> Result<Vec<Uuid>, LedgerError> {
+        let session = self.system()?.get().await?;
+        let sql = "SELECT DISTINCT community_id FROM public.credit_lots ORDER BY 1";
+        session.query(sql, &[]).await?.iter().map(tenant).collect()
+    }
+}
+
+fn tenant(row: &tidegate_store::postgres::Row) -> Result<Uuid, LedgerError> {
+    row.try_get(0).map_err(|error| LedgerError::Answer(error.to_string()))
+}
+
+/// Whether a statement lost against another transaction, and may be tried again as it is.
+fn lost(failure: &Failure) -> bool {
+    matches!(failure.kind(), FailureKind::Serialization | FailureKind::Deadlock)
+}
+
+/// Names the tenant of a transaction that is open.
+pub(crate) async fn enter(session: &Session, community: Uuid) -> Result<(), Failure> {
+    session.query("SELECT app.enter_tenant($1)", &[(&community, Type::UUID)]).await.map(drop)
+}
