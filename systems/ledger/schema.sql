@@ -346,11 +346,13 @@ CREATE FUNCTION app.reconcile(community uuid, at_most integer) RETURNS jsonb
     AS $$
 DECLARE
   cursor public.reconciliation_cursor;
+  after  bigint;
   looked record;
 BEGIN
   PERFORM app.enter_tenant(community);
   INSERT INTO public.reconciliation_cursor (community_id) VALUES (community) ON CONFLICT DO NOTHING;
   SELECT * INTO cursor FROM public.reconciliation_cursor WHERE community_id = community;
+  after := coalesce((SELECT looked_seq FROM public.usage_heads WHERE community_id = community), 0);
   SELECT count(*) AS events, max(tenant_seq) AS seq,
          (array_agg(event_id ORDER BY tenant_seq DESC))[1] AS event,
          coalesce(sum(amount_micro), 0)::bigint AS amount, coalesce(sum(amount_micro - charged), 0)::bigint AS drift
@@ -360,17 +362,17 @@ BEGIN
     FROM public.usage_events AS event
     LEFT JOIN public.reservations AS reservation
       ON reservation.community_id = event.community_id AND reservation.reservation_id = event.reservation_id
-    WHERE event.community_id = community AND event.tenant_seq > cursor.last_processed_seq
+    WHERE event.community_id = community AND event.tenant_seq > after
     ORDER BY event.tenant_seq LIMIT at_most
   ) AS events;
   IF looked.events > 0 THEN
+    UPDATE public.usage_heads SET looked_seq = looked.seq WHERE community_id = community;
     UPDATE public.reconciliation_cursor
-    SET last_processed_seq = looked.seq, last_processed_event_id = looked.event,
-        drift_micro = cursor.drift_micro + looked.drift, last_reconciled_at = clock_timestamp(), updated_at = clock_timestamp()
+    SET last_processed_event_id = looked.event, drift_micro = cursor.drift_micro + looked.drift, last_reconciled_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE community_id = community;
   END IF;
   RETURN jsonb_build_object('events', looked.events, 'amountMicro', looked.amount,
-    'seq', coalesce(looked.seq, cursor.last_processed_seq), 'driftMicro', cursor.drift_micro + looked.drift);
+    'seq', coalesce(looked.seq, after), 'driftMicro', cursor.drift_micro + looked.drift);
 END
 $$;
 
@@ -999,9 +1001,7 @@ CREATE TABLE public.reconciliation_cursor (
     last_reconciled_at timestamp with time zone,
     drift_micro bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_processed_seq bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT reconciliation_cursor_last_fence_token_check CHECK ((last_fence_token >= 0)),
-    CONSTRAINT reconciliation_cursor_last_processed_seq_check CHECK ((last_processed_seq >= 0))
+    CONSTRAINT reconciliation_cursor_last_fence_token_check CHECK ((last_fence_token >= 0))
 );
 
 ALTER TABLE ONLY public.reconciliation_cursor FORCE ROW LEVEL SECURITY;
@@ -1019,8 +1019,6 @@ COMMENT ON COLUMN public.reconciliation_cursor.last_reconciled_at IS 'When recon
 COMMENT ON COLUMN public.reconciliation_cursor.drift_micro IS 'Difference found last, in micro-dollars, signed. Never null.';
 
 COMMENT ON COLUMN public.reconciliation_cursor.updated_at IS 'Server time of the last change, by the writer. Never null.';
-
-COMMENT ON COLUMN public.reconciliation_cursor.last_processed_seq IS 'Number of the last event that was looked at; 0: none. Never null.';
 
 CREATE TABLE public.reservations (
     community_id uuid NOT NULL,
@@ -1166,6 +1164,8 @@ COMMENT ON COLUMN public.usage_events.tenant_seq IS 'Number among the tenant''s 
 CREATE TABLE public.usage_heads (
     community_id uuid NOT NULL,
     seq bigint NOT NULL,
+    looked_seq bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT usage_heads_check CHECK (((looked_seq >= 0) AND (looked_seq <= seq))),
     CONSTRAINT usage_heads_seq_check CHECK ((seq > 0))
 );
 
@@ -1176,6 +1176,8 @@ COMMENT ON TABLE public.usage_heads IS 'The number of each tenant''s newest usag
 COMMENT ON COLUMN public.usage_heads.community_id IS 'The tenant. Never null.';
 
 COMMENT ON COLUMN public.usage_heads.seq IS 'The number. Never null.';
+
+COMMENT ON COLUMN public.usage_heads.looked_seq IS 'The number up to which reconciliation has looked; 0: at none. Never null.';
 
 CREATE TABLE public.webhook_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,

@@ -60,9 +60,11 @@ CREATE INDEX idx_reservations_due ON public.reservations (expires_at) WHERE stat
 
 CREATE TABLE public.usage_heads (
   community_id uuid   PRIMARY KEY,
-  seq          bigint NOT NULL CHECK (seq > 0)
+  seq          bigint NOT NULL CHECK (seq > 0),
+  looked_seq   bigint NOT NULL DEFAULT 0 CHECK (looked_seq BETWEEN 0 AND seq)
 );
 COMMENT ON TABLE public.usage_heads IS 'The number of each tenant''s newest usage event; numbers have no gaps.';
+COMMENT ON COLUMN public.usage_heads.looked_seq IS 'The number up to which reconciliation has looked; 0: at none. Never null.';
 COMMENT ON COLUMN public.usage_heads.community_id IS 'The tenant. Never null.';
 COMMENT ON COLUMN public.usage_heads.seq IS 'The number. Never null.';
 
@@ -85,8 +87,6 @@ COMMENT ON COLUMN public.circuit_breakers.reset_by IS 'Who reset it. Null: nobod
 ALTER TABLE public.usage_events ADD COLUMN tenant_seq bigint CHECK (tenant_seq > 0);
 COMMENT ON COLUMN public.usage_events.tenant_seq IS 'Number among the tenant''s events, without gaps, in the order of their commits. Null: older than this column.';
 CREATE UNIQUE INDEX usage_events_tenant_seq_uq ON public.usage_events (community_id, tenant_seq) WHERE tenant_seq IS NOT NULL;
-ALTER TABLE public.reconciliation_cursor ADD COLUMN last_processed_seq bigint NOT NULL DEFAULT 0 CHECK (last_processed_seq >= 0);
-COMMENT ON COLUMN public.reconciliation_cursor.last_processed_seq IS 'Number of the last event that was looked at; 0: none. Never null.';
 -- What has come back of a debit is found by the debit's key.
 CREATE INDEX idx_lot_entries_credit_back ON public.lot_entries (community_id, reference_id) WHERE entry_type = 'credit_back';
 
@@ -598,11 +598,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   cursor public.reconciliation_cursor;
+  after  bigint;
   looked record;
 BEGIN
   PERFORM app.enter_tenant(community);
   INSERT INTO public.reconciliation_cursor (community_id) VALUES (community) ON CONFLICT DO NOTHING;
   SELECT * INTO cursor FROM public.reconciliation_cursor WHERE community_id = community;
+  after := coalesce((SELECT looked_seq FROM public.usage_heads WHERE community_id = community), 0);
   SELECT count(*) AS events, max(tenant_seq) AS seq,
          (array_agg(event_id ORDER BY tenant_seq DESC))[1] AS event,
          coalesce(sum(amount_micro), 0)::bigint AS amount, coalesce(sum(amount_micro - charged), 0)::bigint AS drift
@@ -612,17 +614,17 @@ BEGIN
     FROM public.usage_events AS event
     LEFT JOIN public.reservations AS reservation
       ON reservation.community_id = event.community_id AND reservation.reservation_id = event.reservation_id
-    WHERE event.community_id = community AND event.tenant_seq > cursor.last_processed_seq
+    WHERE event.community_id = community AND event.tenant_seq > after
     ORDER BY event.tenant_seq LIMIT at_most
   ) AS events;
   IF looked.events > 0 THEN
+    UPDATE public.usage_heads SET looked_seq = looked.seq WHERE community_id = community;
     UPDATE public.reconciliation_cursor
-    SET last_processed_seq = looked.seq, last_processed_event_id = looked.event,
-        drift_micro = cursor.drift_micro + looked.drift, last_reconciled_at = clock_timestamp(), updated_at = clock_timestamp()
+    SET last_processed_event_id = looked.event, drift_micro = cursor.drift_micro + looked.drift, last_reconciled_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE community_id = community;
   END IF;
   RETURN jsonb_build_object('events', looked.events, 'amountMicro', looked.amount,
-    'seq', coalesce(looked.seq, cursor.last_processed_seq), 'driftMicro', cursor.drift_micro + looked.drift);
+    'seq', coalesce(looked.seq, after), 'driftMicro', cursor.drift_micro + looked.drift);
 END
 $$;
 COMMENT ON FUNCTION app.reconcile(uuid, integer) IS 'Holds the next usage events of a tenant against what was charged for them, and moves the cursor behind them in the same transaction. Numbers without gaps: it cannot skip one.';

@@ -132,13 +132,21 @@ async fn call(
         let before = account.spendable();
         match choice {
             0 | 1 => {
-                let made = until_answered!(ended, unanswered, ledger.mint(community, &key, "grant", amount * 3, None));
+                let made = until_answered!(
+                    ended,
+                    unanswered,
+                    ledger.mint(community, &key, "grant", amount * 3, None)
+                );
                 assert!(made.done().is_some());
                 account.minted += amount * 3;
             }
             2..=4 => {
                 let made = until_answered!(ended, unanswered, ledger.debit(community, &key, amount));
-                assert_eq!(made.reason(), (amount > before).then_some(Reason::BudgetExceeded), "{before} {amount}");
+                assert_eq!(
+                    made.reason(),
+                    (amount > before).then_some(Reason::BudgetExceeded),
+                    "{before} {amount}"
+                );
                 if made.done().is_some() {
                     account.debited += amount;
                     account.debits.insert(key, (amount, 0));
@@ -150,7 +158,8 @@ async fn call(
                 else {
                     continue;
                 };
-                let made = until_answered!(ended, unanswered, ledger.credit_back(community, &key, &debit, amount));
+                let made =
+                    until_answered!(ended, unanswered, ledger.credit_back(community, &key, &debit, amount));
                 let expected = (amount > taken - back).then_some(Reason::CreditBackExceedsDebit);
                 assert_eq!(made.reason(), expected);
                 if made.done().is_some() {
@@ -215,7 +224,7 @@ async fn history(town: &Town, operations: u64, kills: u64) {
         })
         .collect();
     // Sessions die under the callers, again and again.
-    let (mut killed, mut client) = (0, town.ground.migrator().await);
+    let (mut killed, mut client) = (0, town.ground.database.client().await);
     while killed < kills && callers.iter().any(|caller| !caller.is_finished()) {
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
                      SELECT pid FROM pg_stat_activity
@@ -223,7 +232,7 @@ async fn history(town: &Town, operations: u64, kills: u64) {
                      ORDER BY random() LIMIT 3) AS some";
         match client.query_one(sql, &[]).await {
             Ok(row) => killed += u64::try_from(row.get::<_, i64>(0)).unwrap(),
-            Err(_) => client = town.ground.migrator().await,
+            Err(_) => client = town.ground.database.client().await,
         }
         tokio::task::yield_now().await;
     }
@@ -262,8 +271,8 @@ async fn ten_thousand_operations_of_many_callers_are_what_the_reference_says_tho
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_holds_through_a_pooler_in_transaction_mode() {
     let ground = Ground::migrated(Deployment::Own).await;
-    let pooler = Pgbouncer::start(ground.cluster.port(), PgbouncerOptions::default()).await.unwrap();
-    let application = ground.database.url_at(pooler.port(), APP);
+    let pooler = Pgbouncer::start(ground.cluster, PgbouncerOptions::default()).await.unwrap();
+    let application = pooler.url_for(APP, &ground.database);
     let system = ground.database.url_for(SYSTEM);
     let town = Town::with(ground, &application, &system).await;
     history(&town, OPERATIONS / 4, 0).await;

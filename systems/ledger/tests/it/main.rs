@@ -16,9 +16,13 @@ mod cursor;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lot_status;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

@@ -104,13 +104,25 @@ async fn what_fails_is_not_answered_2xx_and_comes_again(deployment: Deployment) 
     for (payload, sign, status, reason) in [
         (notice("p", "finished"), None, 401, "missing_signature"),
         (notice("p", "finished"), Some("00".to_owned()), 401, "invalid_signature"),
-        (notice("p", "finished"), Some(signature("other", &notice("p", "finished"))), 401, "invalid_signature"),
-        (notice("p", "refunded"), Some(signature(SECRET, &notice("p", "finished"))), 401, "invalid_signature"),
+        (
+            notice("p", "finished"),
+            Some(signature("other", &notice("p", "finished"))),
+            401,
+            "invalid_signature",
+        ),
+        (
+            notice("p", "refunded"),
+            Some(signature(SECRET, &notice("p", "finished"))),
+            401,
+            "invalid_signature",
+        ),
     ] {
         let answer = deliver_signed(&town, &payload, sign.as_deref()).await;
         assert_eq!((answer.status, &answer.body["reason"]), (status, &json!(reason)));
     }
-    for payload in [json!({}), json!({ "payment_id": "p" }), json!({ "payment_id": "p", "payment_status": "paid" })] {
+    for payload in
+        [json!({}), json!({ "payment_id": "p" }), json!({ "payment_id": "p", "payment_status": "paid" })]
+    {
         let answer = deliver(&town, &payload).await;
         assert_eq!((answer.status, &answer.body["reason"]), (200, &json!("invalid_payload")), "{payload}");
     }
@@ -150,7 +162,12 @@ async fn a_payment_moves_as_the_table_says_and_the_database_allows_every_move_of
             town.ground.database.execute(&plant).await;
             let answer = deliver(&town, &notice(&payment, to)).await;
             let said = answer.body["status"].as_str().unwrap();
-            assert_eq!((answer.status, said == "processed"), (200, cell == "x"), "{from} {to}: {}", answer.text);
+            assert_eq!(
+                (answer.status, said == "processed"),
+                (200, cell == "x"),
+                "{from} {to}: {}",
+                answer.text
+            );
             moves += usize::from(cell == "x");
         }
     }
