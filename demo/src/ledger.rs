@@ -1,13 +1,18 @@
 //! The ledger's migration, act by act.
 
+mod service;
+
 use std::path::Path;
 
 use crate::Error;
 use crate::operator::{DONE, HALTED, Operator, WAITING, WENT_BACK};
+use crate::program::Programs;
 use crate::proof::Proof;
 use crate::stage::Stage;
 use crate::traffic::{Tally, Traffic};
 use crate::words::{heading, say};
+use service::Service;
+use std::collections::BTreeSet;
 
 /// What to read after the demonstration.
 pub(crate) const WHERE_NEXT: &str = "
@@ -43,11 +48,11 @@ struct Show {
 }
 
 /// Shows the whole and gives what was proven.
-pub(crate) async fn show(program: &Path) -> Result<Proof, Error> {
+pub(crate) async fn show(programs: &Programs) -> Result<Proof, Error> {
     heading("The stage");
     let stage = Stage::set().await?;
     let traffic = Traffic::start(&stage).await?;
-    let operator = Operator::new(program, crate::program::root(), stage.environment());
+    let operator = Operator::new(&programs.tidegate, crate::program::root(), stage.environment());
     say(&format!("{}. An application writes without a pause until the end.", stage.describe()));
     let mut show = Show { stage, operator, proof: Proof::default() };
     show.environment();
@@ -57,6 +62,7 @@ pub(crate) async fn show(program: &Path) -> Result<Proof, Error> {
     show.killed_and_resumed().await?;
     show.report().await?;
     show.back_and_forth().await?;
+    show.service(&programs.ledger).await?;
     show.end(traffic.stop().await?).await?;
     Ok(show.proof)
 }
@@ -188,6 +194,45 @@ impl Show {
             after == balances,
             "the lots and what is left of each are what they were before the way back",
         );
+        Ok(())
+    }
+
+    /// The service that the ledger is for, through the pooler, killed in the middle; and the checklist of the page that
+    /// needs it.
+    async fn service(&mut self, ledger: &Path) -> Result<(), Error> {
+        heading("The service, under load through the pooler");
+        say(
+            "Sixteen callers debit eight tenants, more than there is. In the middle the service is killed; whoever got \
+             no answer asks again with the same key.",
+        );
+        let mut service = Service::start(ledger, &self.stage).await?;
+        let load = service.load().await?;
+        let booked: Vec<String> = self.stage.ask(include_str!("ledger/debits.sql")).await?;
+        let (booked, acknowledged) = (booked.into_iter().collect::<BTreeSet<_>>(), &load.acknowledged);
+        let lost = acknowledged.difference(&booked).count();
+        let unheard = booked.difference(acknowledged).count();
+        let rate = (acknowledged.len() as u64 + load.refused) * 1_000
+            / u64::try_from(load.took.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.proof.claim(
+            lost == 0 && unheard == 0 && load.refused > 0 && load.asked_again > 0,
+            format!(
+                "debits acknowledged {}, refused {}, lost {lost}, booked and never acknowledged {unheard}; asked again \
+                 {} times, {rate} a second",
+                acknowledged.len(),
+                load.refused,
+                load.asked_again
+            ),
+        );
+        let (holds, said) = service.verify().await?;
+        println!("\n$ ledger verify\n{said}");
+        self.proof.claim(holds, "ledger verify: everything that must hold does, from the journal alone");
+
+        heading("The staging checklist, against the service");
+        let url = format!("http://{}", service.address);
+        println!("\n$ export LEDGER_URL={url}");
+        let operator = self.operator.with("LEDGER_URL", &url);
+        operator.run(&["run", "--stage", "staging", "--apply", "--actor", RUNNER], DONE).await?;
+        self.proof.claim(true, "the keys are served, and the service is healthy: stage staging holds");
         Ok(())
     }
 

@@ -49,7 +49,8 @@ cargo demo [SYSTEM] [OPTIONS]
               --instances N      instances of the server [2]
               --seed N           what the devices' choices follow from [1]
   ledger    the economic ledger's migration, on a throwaway PostgreSQL under traffic: check, dry run, apply,
-            a check that does not hold, a kill, a resume, a way back with its loss, and the proof
+            a check that does not hold, a kill, a resume, a way back with its loss, the service under load
+            through a pooler, and the proof
 
 Without a SYSTEM it is `accounts`. It starts servers of its own on free ports and touches none of yours. Missing
 servers are installed where that is allowed, else the command is printed.
@@ -123,7 +124,7 @@ fn show(wanted: Wanted) -> Result<bool, Error> {
         }
         Wanted::Vfs(options) => (runtime.block_on(vfs::show(&programs, options))?, None, vfs::WHERE_NEXT),
         Wanted::Ledger => {
-            (runtime.block_on(ledger::show(&programs.tidegate))?, Some(LEDGER_BOUND), ledger::WHERE_NEXT)
+            (runtime.block_on(ledger::show(&programs))?, Some(LEDGER_BOUND), ledger::WHERE_NEXT)
         }
         Wanted::Help => return Ok(true),
     };

@@ -53,6 +53,14 @@ impl Operator {
         Self { program: program.to_owned(), directory: directory.to_owned(), environment, is_piped: false }
     }
 
+    /// The same with one more variable.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let (program, directory) = (self.program.clone(), self.directory.clone());
+        let mut environment = self.environment.clone();
+        environment.push((name.to_owned(), value.to_owned()));
+        Self { program, directory, environment, is_piped: self.is_piped }
+    }
+
     /// The same, for somebody who says something between the lines of a command.
     pub(crate) fn piped(mut self) -> Self {
         self.is_piped = true;

@@ -13,6 +13,8 @@ pub(crate) struct Programs {
     pub(crate) accounts: PathBuf,
     /// The file sync's server.
     pub(crate) vfs_server: PathBuf,
+    /// The ledger's service.
+    pub(crate) ledger: PathBuf,
 }
 
 impl Programs {
@@ -35,6 +37,7 @@ pub(crate) fn find() -> Result<Programs, Error> {
         tidegate: beside("tidegate")?,
         accounts: beside("accounts")?,
         vfs_server: beside("vfs-server")?,
+        ledger: beside("ledger")?,
     })
 }
 

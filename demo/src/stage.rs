@@ -15,6 +15,8 @@ const OWNER: &str = "ledger_owner";
 const DUMP: &str = "ledger_dump";
 /// The application.
 const APP: &str = "arrakis_app";
+/// The role that looks across tenants.
+const SYSTEM: &str = "arrakis_admin";
 
 /// How long anything on the server may take to become true.
 const BOUND: Duration = Duration::from_secs(30);
@@ -97,6 +99,11 @@ impl Stage {
     /// Where the application connects: through the pooler.
     pub(crate) fn pooled_url(&self) -> String {
         self.pooler.url_for(APP, &self.database)
+    }
+
+    /// Where the system role connects: without the pooler.
+    pub(crate) fn system_url(&self) -> String {
+        self.database.url_for(SYSTEM)
     }
 
     /// A direct connection of the application, under a name that others see.

@@ -229,9 +229,10 @@ async fn history(town: &Town, operations: u64, kills: u64) {
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
                      SELECT pid FROM pg_stat_activity
                      WHERE datname = current_database() AND usename = 'arrakis_app' AND state = 'active'
-                     ORDER BY random() LIMIT 3) AS some";
+                     ORDER BY random() LIMIT 3) AS victims";
         match client.query_one(sql, &[]).await {
             Ok(row) => killed += u64::try_from(row.get::<_, i64>(0)).unwrap(),
+            // The database itself may have had enough of it.
             Err(_) => client = town.ground.database.client().await,
         }
         tokio::task::yield_now().await;
