@@ -6,7 +6,6 @@ COMMENT ON SCHEMA app IS 'Tenant context of the economic ledger and the function
 
 CREATE FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   request  jsonb := jsonb_build_object('debit', debit_key, 'amountMicro', amount);
@@ -59,7 +58,6 @@ COMMENT ON FUNCTION app.current_community_id() IS 'The tenant of this transactio
 
 CREATE FUNCTION app.debit(community uuid, key text, amount bigint) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   request jsonb := jsonb_build_object('amountMicro', amount);
@@ -88,7 +86,6 @@ COMMENT ON FUNCTION app.debit(community uuid, key text, amount bigint) IS 'Takes
 
 CREATE FUNCTION app.debit_many(community uuid, debits jsonb) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   answers jsonb := '[]';
@@ -107,43 +104,20 @@ $$;
 
 COMMENT ON FUNCTION app.debit_many(community uuid, debits jsonb) IS 'Many debits in one transaction, each with its own answer: one that is refused does not stop the others.';
 
-CREATE TABLE public.ledger_requests (
-    community_id uuid NOT NULL,
-    request_key text NOT NULL,
-    request jsonb NOT NULL,
-    answer jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ledger_requests_request_key_check CHECK (((request_key <> ''::text) AND (length(request_key) <= 256)))
-);
-
-ALTER TABLE ONLY public.ledger_requests FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.ledger_requests IS 'What was done for a tenant under a key of the caller''s, so that a repeat is answered the same. Append-only.';
-
-COMMENT ON COLUMN public.ledger_requests.community_id IS 'The tenant. Never null.';
-
-COMMENT ON COLUMN public.ledger_requests.request_key IS 'The operation, a colon, and the caller''s key. Never null.';
-
-COMMENT ON COLUMN public.ledger_requests.request IS 'What was asked, for comparison. Never null.';
-
-COMMENT ON COLUMN public.ledger_requests.answer IS 'What was answered. Never null.';
-
-COMMENT ON COLUMN public.ledger_requests.created_at IS 'When it was done, by the server''s clock. Never null.';
-
 CREATE FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) RETURNS jsonb
-    LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
-   VALUES (done.community, done.key, done.request, done.answer)
-   RETURNING ledger_requests.answer;
-END;
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
+  VALUES (community, key, request, answer);
+  RETURN answer;
+END
+$$;
 
 COMMENT ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) IS 'Keeps an answer under its key and returns it.';
 
 CREATE FUNCTION app.enter_tenant(community uuid) RETURNS uuid
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
   PERFORM app.set_community_context(community);
@@ -156,7 +130,6 @@ COMMENT ON FUNCTION app.enter_tenant(community uuid) IS 'Names the tenant and ta
 
 CREATE FUNCTION app.finalize(community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint, nft text, pool text, input_tokens integer, output_tokens integer) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   request   jsonb := jsonb_build_object('reservation', reservation, 'costMicro', cost, 'mode', mode, 'nft', nft, 'pool', pool,
@@ -228,7 +201,6 @@ COMMENT ON FUNCTION app.finalize(community uuid, finalization text, reservation 
 
 CREATE FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   left_over bigint := amount;
@@ -271,45 +243,18 @@ CREATE FUNCTION app.is_amount(amount bigint) RETURNS boolean
 
 COMMENT ON FUNCTION app.is_amount(amount bigint) IS 'Whether an amount in micro-dollars can be booked.';
 
-CREATE TABLE public.circuit_breakers (
-    community_id uuid NOT NULL,
-    tripped_at timestamp with time zone DEFAULT now() NOT NULL,
-    drift_micro bigint NOT NULL,
-    limit_micro bigint NOT NULL,
-    reset_at timestamp with time zone,
-    reset_by text
-);
-
-ALTER TABLE ONLY public.circuit_breakers FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.circuit_breakers IS 'Tenants whose counter drifted from the journal by 5 % of their limit or more: nothing is spent until somebody has looked.';
-
-COMMENT ON COLUMN public.circuit_breakers.community_id IS 'The tenant. Never null.';
-
-COMMENT ON COLUMN public.circuit_breakers.tripped_at IS 'When it tripped last, by the server''s clock. Never null.';
-
-COMMENT ON COLUMN public.circuit_breakers.drift_micro IS 'By how much, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.circuit_breakers.limit_micro IS 'Of which limit, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.circuit_breakers.reset_at IS 'When it was reset. Null: it stands.';
-
-COMMENT ON COLUMN public.circuit_breakers.reset_by IS 'Who reset it. Null: nobody.';
-
 CREATE FUNCTION app.is_open(community uuid) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT (NOT (EXISTS ( SELECT
-            FROM public.circuit_breakers
-           WHERE ((circuit_breakers.community_id = is_open.community) AND (circuit_breakers.reset_at IS NULL)))));
-END;
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  RETURN NOT EXISTS (SELECT FROM public.circuit_breakers WHERE community_id = community AND reset_at IS NULL);
+END
+$$;
 
 COMMENT ON FUNCTION app.is_open(community uuid) IS 'Whether a tenant''s breaker lets it spend.';
 
 CREATE FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamp with time zone, payment text) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   request jsonb := jsonb_build_object('origin', origin, 'amountMicro', amount, 'expiresAt', expires, 'payment', payment);
@@ -342,7 +287,6 @@ COMMENT ON FUNCTION app.mint(community uuid, key text, origin text, amount bigin
 
 CREATE FUNCTION app.reconcile(community uuid, at_most integer) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   cursor public.reconciliation_cursor;
@@ -380,7 +324,6 @@ COMMENT ON FUNCTION app.reconcile(community uuid, at_most integer) IS 'Holds the
 
 CREATE FUNCTION app.release(community uuid, reservation text, outcome text) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   known public.reservations;
@@ -405,7 +348,6 @@ COMMENT ON FUNCTION app.release(community uuid, reservation text, outcome text) 
 
 CREATE FUNCTION app.repeated(community uuid, key text, request jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   known public.ledger_requests;
@@ -424,7 +366,6 @@ COMMENT ON FUNCTION app.repeated(community uuid, key text, request jsonb) IS 'Th
 
 CREATE FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   known public.reservations;
@@ -473,94 +414,22 @@ $$;
 
 COMMENT ON FUNCTION app.set_community_context(community uuid) IS 'Names the tenant of this transaction; gone at its end. Outside a transaction block it has no effect.';
 
-CREATE TABLE public.credit_lots (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    community_id uuid NOT NULL,
-    source text NOT NULL,
-    payment_id text,
-    amount_micro bigint NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    expires_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT credit_lots_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT credit_lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'grant'::text, 'seed'::text, 'x402'::text, 'transfer_in'::text, 'tba_deposit'::text]))),
-    CONSTRAINT credit_lots_status_check CHECK ((status = ANY (ARRAY['active'::text, 'expired'::text, 'depleted'::text])))
-);
-
-ALTER TABLE ONLY public.credit_lots FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.credit_lots IS 'One row per funding event. Append-only; status moves through app.update_lot_status.';
-
-COMMENT ON COLUMN public.credit_lots.id IS 'Identity of the lot. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.community_id IS 'The tenant that owns the lot. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.source IS 'Where the credit came from, one of six words. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.payment_id IS 'Provider''s payment id or transaction hash; mints at most one lot over all tenants. Null: not paid for.';
-
-COMMENT ON COLUMN public.credit_lots.amount_micro IS 'Amount granted, in micro-dollars (1 USD = 1 000 000), above 0. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.status IS 'active, expired or depleted; leaves active once. Never null.';
-
-COMMENT ON COLUMN public.credit_lots.expires_at IS 'From this instant on the lot may not be spent. Null: never expires.';
-
-COMMENT ON COLUMN public.credit_lots.created_at IS 'Server time at the start of the writing transaction. Never null.';
-
-CREATE TABLE public.lot_totals (
-    lot_id uuid NOT NULL,
-    community_id uuid NOT NULL,
-    amount_micro bigint NOT NULL,
-    credit_micro bigint DEFAULT 0 NOT NULL,
-    credit_back_micro bigint DEFAULT 0 NOT NULL,
-    debit_micro bigint DEFAULT 0 NOT NULL,
-    expiry_micro bigint DEFAULT 0 NOT NULL,
-    remaining_micro bigint GENERATED ALWAYS AS ((((credit_micro + credit_back_micro) - debit_micro) - expiry_micro)) STORED NOT NULL,
-    CONSTRAINT lot_totals_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
-    CONSTRAINT lot_totals_credit_back_micro_check CHECK ((credit_back_micro >= 0)),
-    CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
-    CONSTRAINT lot_totals_credit_micro_check CHECK ((credit_micro >= 0)),
-    CONSTRAINT lot_totals_debit_micro_check CHECK ((debit_micro >= 0)),
-    CONSTRAINT lot_totals_expiry_micro_check CHECK ((expiry_micro >= 0)),
-    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
-);
-
-ALTER TABLE ONLY public.lot_totals FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, kept by triggers on credit_lots and lot_entries.';
-
-COMMENT ON COLUMN public.lot_totals.lot_id IS 'The lot. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.community_id IS 'The tenant that owns the lot. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, as in credit_lots. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.credit_micro IS 'Sum of credit entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.credit_back_micro IS 'Sum of credit_back entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.debit_micro IS 'Sum of debit entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.expiry_micro IS 'Sum of expiry entries, in micro-dollars. Never null.';
-
-COMMENT ON COLUMN public.lot_totals.remaining_micro IS 'What may still be spent, in micro-dollars; computed. Never null.';
-
 CREATE FUNCTION app.spendable_micro(community uuid) RETURNS bigint
-    LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT (LEAST(COALESCE(sum(total.remaining_micro), (0)::numeric), ('9223372036854775807'::bigint)::numeric))::bigint AS "least"
-    FROM (public.lot_totals total
-      JOIN public.credit_lots lot ON ((lot.id = total.lot_id)))
-   WHERE ((total.community_id = spendable_micro.community) AND (total.remaining_micro > 0) AND (lot.status <> 'expired'::text) AND ((lot.expires_at IS NULL) OR (lot.expires_at > clock_timestamp())));
-END;
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN (
+    SELECT least(coalesce(sum(total.remaining_micro), 0), 9223372036854775807)::bigint
+    FROM public.lot_totals AS total JOIN public.credit_lots AS lot ON lot.id = total.lot_id
+    WHERE total.community_id = community AND lot.community_id = community AND total.remaining_micro > 0
+      AND lot.status <> 'expired' AND (lot.expires_at IS NULL OR lot.expires_at > clock_timestamp()));
+END
+$$;
 
 COMMENT ON FUNCTION app.spendable_micro(community uuid) IS 'What a tenant can spend now, in micro-dollars.';
 
 CREATE FUNCTION app.sweep(community uuid, at_most integer) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   lot     record;
@@ -603,7 +472,6 @@ COMMENT ON FUNCTION app.sweep(community uuid, at_most integer) IS 'Gives back re
 
 CREATE FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
   needed bigint := amount;
@@ -614,7 +482,7 @@ BEGIN
   FOR lot IN
     SELECT total.lot_id, total.remaining_micro, found.status
     FROM public.lot_totals AS total JOIN public.credit_lots AS found ON found.id = total.lot_id
-    WHERE total.community_id = community AND total.remaining_micro > 0
+    WHERE total.community_id = community AND found.community_id = community AND total.remaining_micro > 0
       AND found.status <> 'expired' AND (found.expires_at IS NULL OR found.expires_at > clock_timestamp())
     ORDER BY found.expires_at NULLS LAST, found.created_at, found.id
   LOOP
@@ -864,6 +732,65 @@ $$;
 
 COMMENT ON FUNCTION public.prevent_truncate() IS 'Trigger: refuses TRUNCATE with LG001.';
 
+CREATE TABLE public.circuit_breakers (
+    community_id uuid NOT NULL,
+    tripped_at timestamp with time zone DEFAULT now() NOT NULL,
+    drift_micro bigint NOT NULL,
+    limit_micro bigint NOT NULL,
+    reset_at timestamp with time zone,
+    reset_by text
+);
+
+ALTER TABLE ONLY public.circuit_breakers FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.circuit_breakers IS 'Tenants whose counter drifted from the journal by 5 % of their limit or more: nothing is spent until somebody has looked.';
+
+COMMENT ON COLUMN public.circuit_breakers.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.tripped_at IS 'When it tripped last, by the server''s clock. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.drift_micro IS 'By how much, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.limit_micro IS 'Of which limit, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.circuit_breakers.reset_at IS 'When it was reset. Null: it stands.';
+
+COMMENT ON COLUMN public.circuit_breakers.reset_by IS 'Who reset it. Null: nobody.';
+
+CREATE TABLE public.credit_lots (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    community_id uuid NOT NULL,
+    source text NOT NULL,
+    payment_id text,
+    amount_micro bigint NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_lots_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT credit_lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'grant'::text, 'seed'::text, 'x402'::text, 'transfer_in'::text, 'tba_deposit'::text]))),
+    CONSTRAINT credit_lots_status_check CHECK ((status = ANY (ARRAY['active'::text, 'expired'::text, 'depleted'::text])))
+);
+
+ALTER TABLE ONLY public.credit_lots FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.credit_lots IS 'One row per funding event. Append-only; status moves through app.update_lot_status.';
+
+COMMENT ON COLUMN public.credit_lots.id IS 'Identity of the lot. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.community_id IS 'The tenant that owns the lot. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.source IS 'Where the credit came from, one of six words. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.payment_id IS 'Provider''s payment id or transaction hash; mints at most one lot over all tenants. Null: not paid for.';
+
+COMMENT ON COLUMN public.credit_lots.amount_micro IS 'Amount granted, in micro-dollars (1 USD = 1 000 000), above 0. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.status IS 'active, expired or depleted; leaves active once. Never null.';
+
+COMMENT ON COLUMN public.credit_lots.expires_at IS 'From this instant on the lot may not be spent. Null: never expires.';
+
+COMMENT ON COLUMN public.credit_lots.created_at IS 'Server time at the start of the writing transaction. Never null.';
+
 CREATE TABLE public.crypto_payments (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     community_id uuid NOT NULL,
@@ -918,6 +845,29 @@ COMMENT ON COLUMN public.crypto_payments.metadata IS 'Free notes of the applicat
 COMMENT ON COLUMN public.crypto_payments.created_at IS 'Server time at the start of the writing transaction. Fixed. Never null.';
 
 COMMENT ON COLUMN public.crypto_payments.updated_at IS 'Server time of the last change; written by the trigger. Never null.';
+
+CREATE TABLE public.ledger_requests (
+    community_id uuid NOT NULL,
+    request_key text NOT NULL,
+    request jsonb NOT NULL,
+    answer jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ledger_requests_request_key_check CHECK (((request_key <> ''::text) AND (length(request_key) <= 256)))
+);
+
+ALTER TABLE ONLY public.ledger_requests FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.ledger_requests IS 'What was done for a tenant under a key of the caller''s, so that a repeat is answered the same. Append-only.';
+
+COMMENT ON COLUMN public.ledger_requests.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.request_key IS 'The operation, a colon, and the caller''s key. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.request IS 'What was asked, for comparison. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.answer IS 'What was answered. Never null.';
+
+COMMENT ON COLUMN public.ledger_requests.created_at IS 'When it was done, by the server''s clock. Never null.';
 
 CREATE TABLE public.lot_entries (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -993,6 +943,45 @@ COMMENT ON COLUMN public.lot_balances.credited_micro IS 'Sum of credit and credi
 COMMENT ON COLUMN public.lot_balances.debited_micro IS 'Sum of debit and expiry, in micro-dollars; 0 without entries.';
 
 COMMENT ON COLUMN public.lot_balances.remaining_micro IS 'credited_micro less debited_micro, in micro-dollars. Never null.';
+
+CREATE TABLE public.lot_totals (
+    lot_id uuid NOT NULL,
+    community_id uuid NOT NULL,
+    amount_micro bigint NOT NULL,
+    credit_micro bigint DEFAULT 0 NOT NULL,
+    credit_back_micro bigint DEFAULT 0 NOT NULL,
+    debit_micro bigint DEFAULT 0 NOT NULL,
+    expiry_micro bigint DEFAULT 0 NOT NULL,
+    remaining_micro bigint GENERATED ALWAYS AS ((((credit_micro + credit_back_micro) - debit_micro) - expiry_micro)) STORED NOT NULL,
+    CONSTRAINT lot_totals_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
+    CONSTRAINT lot_totals_credit_back_micro_check CHECK ((credit_back_micro >= 0)),
+    CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
+    CONSTRAINT lot_totals_credit_micro_check CHECK ((credit_micro >= 0)),
+    CONSTRAINT lot_totals_debit_micro_check CHECK ((debit_micro >= 0)),
+    CONSTRAINT lot_totals_expiry_micro_check CHECK ((expiry_micro >= 0)),
+    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
+);
+
+ALTER TABLE ONLY public.lot_totals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, kept by triggers on credit_lots and lot_entries.';
+
+COMMENT ON COLUMN public.lot_totals.lot_id IS 'The lot. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.community_id IS 'The tenant that owns the lot. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, as in credit_lots. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.credit_micro IS 'Sum of credit entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.credit_back_micro IS 'Sum of credit_back entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.debit_micro IS 'Sum of debit entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.expiry_micro IS 'Sum of expiry entries, in micro-dollars. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.remaining_micro IS 'What may still be spent, in micro-dollars; computed. Never null.';
 
 CREATE TABLE public.reconciliation_cursor (
     community_id uuid NOT NULL,
@@ -1476,8 +1465,6 @@ GRANT ALL ON FUNCTION app.debit(community uuid, key text, amount bigint) TO arra
 REVOKE ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) TO arrakis_app;
 
-GRANT SELECT,INSERT ON TABLE public.ledger_requests TO arrakis_app;
-
 REVOKE ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) TO arrakis_app;
 
@@ -1492,9 +1479,6 @@ GRANT ALL ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, s
 
 REVOKE ALL ON FUNCTION app.is_amount(amount bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.is_amount(amount bigint) TO arrakis_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.circuit_breakers TO arrakis_app;
-GRANT SELECT ON TABLE public.circuit_breakers TO arrakis_admin;
 
 REVOKE ALL ON FUNCTION app.is_open(community uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.is_open(community uuid) TO arrakis_app;
@@ -1517,12 +1501,6 @@ GRANT ALL ON FUNCTION app.reserve(community uuid, reservation text, amount bigin
 REVOKE ALL ON FUNCTION app.set_community_context(community uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.set_community_context(community uuid) TO arrakis_app;
 GRANT ALL ON FUNCTION app.set_community_context(community uuid) TO arrakis_admin;
-
-GRANT SELECT,INSERT ON TABLE public.credit_lots TO arrakis_app;
-GRANT SELECT ON TABLE public.credit_lots TO arrakis_admin;
-
-GRANT SELECT ON TABLE public.lot_totals TO arrakis_app;
-GRANT SELECT ON TABLE public.lot_totals TO arrakis_admin;
 
 REVOKE ALL ON FUNCTION app.spendable_micro(community uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.spendable_micro(community uuid) TO arrakis_app;
@@ -1554,14 +1532,25 @@ REVOKE ALL ON FUNCTION public.prevent_mutation() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.prevent_truncate() FROM PUBLIC;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.circuit_breakers TO arrakis_app;
+GRANT SELECT ON TABLE public.circuit_breakers TO arrakis_admin;
+
+GRANT SELECT,INSERT ON TABLE public.credit_lots TO arrakis_app;
+GRANT SELECT ON TABLE public.credit_lots TO arrakis_admin;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.crypto_payments TO arrakis_app;
 GRANT SELECT ON TABLE public.crypto_payments TO arrakis_admin;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_requests TO arrakis_app;
 
 GRANT SELECT,INSERT ON TABLE public.lot_entries TO arrakis_app;
 GRANT SELECT ON TABLE public.lot_entries TO arrakis_admin;
 
 GRANT SELECT ON TABLE public.lot_balances TO arrakis_app;
 GRANT SELECT ON TABLE public.lot_balances TO arrakis_admin;
+
+GRANT SELECT ON TABLE public.lot_totals TO arrakis_app;
+GRANT SELECT ON TABLE public.lot_totals TO arrakis_admin;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reconciliation_cursor TO arrakis_app;
 GRANT SELECT ON TABLE public.reconciliation_cursor TO arrakis_admin;

@@ -164,9 +164,11 @@ REVOKE ALL ON FUNCTION public.enforce_reservation_status() FROM PUBLIC;
 CREATE TRIGGER reservations_status_only BEFORE UPDATE ON public.reservations
   FOR EACH ROW EXECUTE FUNCTION public.enforce_reservation_status();
 
+-- These run as whoever calls them, and every name in them is qualified: they set no search_path, which would cost at
+-- each call. Those that run as the owner, above and in earlier migrations, do.
+
 CREATE FUNCTION app.enter_tenant(community uuid) RETURNS uuid
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM app.set_community_context(community);
@@ -183,7 +185,6 @@ COMMENT ON FUNCTION app.is_amount(bigint) IS 'Whether an amount in micro-dollars
 
 CREATE FUNCTION app.repeated(community uuid, key text, request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   known public.ledger_requests;
@@ -200,36 +201,40 @@ $$;
 COMMENT ON FUNCTION app.repeated(uuid, text, jsonb) IS 'The answer to a request that was done before under its key, a conflict if that was another one, or null.';
 
 CREATE FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) RETURNS jsonb
-LANGUAGE sql VOLATILE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
   INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
-  VALUES (community, key, request, answer) RETURNING ledger_requests.answer;
-END;
+  VALUES (community, key, request, answer);
+  RETURN answer;
+END
+$$;
 COMMENT ON FUNCTION app.done(uuid, text, jsonb, jsonb) IS 'Keeps an answer under its key and returns it.';
 
 CREATE FUNCTION app.spendable_micro(community uuid) RETURNS bigint
-LANGUAGE sql VOLATILE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  SELECT least(coalesce(sum(total.remaining_micro), 0), 9223372036854775807)::bigint
-  FROM public.lot_totals AS total JOIN public.credit_lots AS lot ON lot.id = total.lot_id
-  WHERE total.community_id = community AND total.remaining_micro > 0
-    AND lot.status <> 'expired' AND (lot.expires_at IS NULL OR lot.expires_at > clock_timestamp());
-END;
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  RETURN (
+    SELECT least(coalesce(sum(total.remaining_micro), 0), 9223372036854775807)::bigint
+    FROM public.lot_totals AS total JOIN public.credit_lots AS lot ON lot.id = total.lot_id
+    WHERE total.community_id = community AND lot.community_id = community AND total.remaining_micro > 0
+      AND lot.status <> 'expired' AND (lot.expires_at IS NULL OR lot.expires_at > clock_timestamp()));
+END
+$$;
 COMMENT ON FUNCTION app.spendable_micro(uuid) IS 'What a tenant can spend now, in micro-dollars.';
 
 CREATE FUNCTION app.is_open(community uuid) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  SELECT NOT EXISTS (SELECT FROM public.circuit_breakers WHERE community_id = community AND reset_at IS NULL);
-END;
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN NOT EXISTS (SELECT FROM public.circuit_breakers WHERE community_id = community AND reset_at IS NULL);
+END
+$$;
 COMMENT ON FUNCTION app.is_open(uuid) IS 'Whether a tenant''s breaker lets it spend.';
 
 CREATE FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   needed bigint := amount;
@@ -240,7 +245,7 @@ BEGIN
   FOR lot IN
     SELECT total.lot_id, total.remaining_micro, found.status
     FROM public.lot_totals AS total JOIN public.credit_lots AS found ON found.id = total.lot_id
-    WHERE total.community_id = community AND total.remaining_micro > 0
+    WHERE total.community_id = community AND found.community_id = community AND total.remaining_micro > 0
       AND found.status <> 'expired' AND (found.expires_at IS NULL OR found.expires_at > clock_timestamp())
     ORDER BY found.expires_at NULLS LAST, found.created_at, found.id
   LOOP
@@ -271,7 +276,6 @@ COMMENT ON FUNCTION app.take_from_lots(uuid, bigint, text) IS 'Debits an amount,
 
 CREATE FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) RETURNS void
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   left_over bigint := amount;
@@ -309,7 +313,6 @@ COMMENT ON FUNCTION app.give_back(uuid, jsonb, bigint, bigint, text) IS 'Credits
 
 CREATE FUNCTION app.mint(community uuid, key text, origin text, amount bigint, expires timestamptz, payment text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   request jsonb := jsonb_build_object('origin', origin, 'amountMicro', amount, 'expiresAt', expires, 'payment', payment);
@@ -341,7 +344,6 @@ COMMENT ON FUNCTION app.mint(uuid, text, text, bigint, timestamptz, text) IS 'Ma
 
 CREATE FUNCTION app.debit(community uuid, key text, amount bigint) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   request jsonb := jsonb_build_object('amountMicro', amount);
@@ -369,7 +371,6 @@ COMMENT ON FUNCTION app.debit(uuid, text, bigint) IS 'Takes an amount from a ten
 
 CREATE FUNCTION app.debit_many(community uuid, debits jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   answers jsonb := '[]';
@@ -389,7 +390,6 @@ COMMENT ON FUNCTION app.debit_many(uuid, jsonb) IS 'Many debits in one transacti
 
 CREATE FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   request  jsonb := jsonb_build_object('debit', debit_key, 'amountMicro', amount);
@@ -422,7 +422,6 @@ COMMENT ON FUNCTION app.credit_back(uuid, text, text, bigint) IS 'Returns what a
 
 CREATE FUNCTION app.reserve(community uuid, reservation text, amount bigint, seconds integer) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   known public.reservations;
@@ -457,7 +456,6 @@ CREATE FUNCTION app.finalize(
   community uuid, finalization text, reservation text, cost bigint, mode text, fence bigint,
   nft text, pool text, input_tokens integer, output_tokens integer) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   request   jsonb := jsonb_build_object('reservation', reservation, 'costMicro', cost, 'mode', mode, 'nft', nft, 'pool', pool,
@@ -528,7 +526,6 @@ COMMENT ON FUNCTION app.finalize(uuid, text, text, bigint, text, bigint, text, t
 
 CREATE FUNCTION app.release(community uuid, reservation text, outcome text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   known public.reservations;
@@ -552,7 +549,6 @@ COMMENT ON FUNCTION app.release(uuid, text, text) IS 'Gives a reservation back w
 
 CREATE FUNCTION app.sweep(community uuid, at_most integer) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   lot     record;
@@ -594,7 +590,6 @@ COMMENT ON FUNCTION app.sweep(uuid, integer) IS 'Gives back reservations and exp
 
 CREATE FUNCTION app.reconcile(community uuid, at_most integer) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   cursor public.reconciliation_cursor;

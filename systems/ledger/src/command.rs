@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ledger::{App, Config, Ledger};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -105,13 +106,13 @@ async fn with_config(command: Command, config: Config) -> Result<(), String> {
                 say(&format!("{statement:#}"));
                 return Ok(());
             }
-            for entry in statement["entries"].as_array().into_iter().flatten() {
-                let text = |name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+            for entry in statement.get("entries").and_then(Value::as_array).into_iter().flatten() {
+                let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
                 say(&format!(
                     "{}  {:<11} {:>16}  lot {} ({})  {}",
                     text("at"),
                     text("type"),
-                    dollars(entry["amountMicro"].as_i64().unwrap_or_default()),
+                    dollars(number(entry, "amountMicro")),
                     text("lotId"),
                     text("source"),
                     text("reference")
@@ -131,6 +132,11 @@ async fn with_config(command: Command, config: Config) -> Result<(), String> {
         Command::SweepPayments(arguments) => payments::sweep(&ledger, &arguments).await,
         Command::Serve | Command::Token(_) => Ok(()),
     }
+}
+
+/// A number of an answer; 0 where it is not there.
+fn number(value: &Value, name: &str) -> i64 {
+    value.get(name).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// Micro-dollars as dollars.
@@ -186,11 +192,11 @@ async fn sweep(ledger: &Ledger) -> Result<(), String> {
     for community in ledger.due(SWEEP_TENANTS).await.map_err(told)? {
         loop {
             let swept = ledger.sweep(community, SWEEP_BATCH).await.map_err(told)?;
-            let number = |name: &str| swept[name].as_i64().unwrap_or_default();
-            reservations += number("reservations");
-            lots += number("lots");
-            expired += number("expiredMicro");
-            if number("reservations") + number("lots") < i64::from(SWEEP_BATCH) {
+            let (given, over) = (number(&swept, "reservations"), number(&swept, "lots"));
+            reservations += given;
+            lots += over;
+            expired += number(&swept, "expiredMicro");
+            if given.max(over) < i64::from(SWEEP_BATCH) {
                 break;
             }
         }
@@ -204,10 +210,12 @@ async fn reconcile(ledger: &Ledger) -> Result<(), String> {
     for community in ledger.tenants().await.map_err(told)? {
         loop {
             let looked = ledger.reconcile(community, RECONCILE_BATCH).await.map_err(told)?;
-            events += looked["events"].as_i64().unwrap_or_default();
-            if looked["events"].as_i64().unwrap_or_default() < i64::from(RECONCILE_BATCH) {
-                if looked["driftMicro"].as_i64() != Some(0) {
-                    drifted.push(format!("{community}: {} micro-dollars", looked["driftMicro"]));
+            let count = number(&looked, "events");
+            events += count;
+            if count < i64::from(RECONCILE_BATCH) {
+                match number(&looked, "driftMicro") {
+                    0 => {}
+                    drift => drifted.push(format!("{community}: {drift} micro-dollars")),
                 }
                 break;
             }

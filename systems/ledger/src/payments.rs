@@ -192,10 +192,10 @@ async fn is_equal(session: &Session, one: &str, other: &str) -> Result<bool, Fai
 pub fn may_move(from: &str, to: &str) -> bool {
     let rank = |status: &str| crate::notice::STATUSES.iter().position(|known| *known == status);
     let (Some(old), Some(new)) = (rank(from), rank(to)) else { return false };
-    let is_over = matches!(from, "finished" | "expired" | "failed" | "refunded");
-    new > old
-        && (!is_over || (from == "finished" && to == "refunded"))
-        && (to != "refunded" || from == "finished")
+    if to == "refunded" {
+        return from == "finished";
+    }
+    new > old && !matches!(from, "finished" | "expired" | "failed" | "refunded")
 }
 
 async fn mint(session: &Session, payment: &Payment, payment_id: &str) -> Result<Uuid, Trouble> {

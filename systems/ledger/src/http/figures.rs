@@ -12,12 +12,15 @@ use tidegate_store::postgres::PoolStatus;
 
 use crate::app::App;
 
+/// Method, route and status.
+type Key = (String, String, u16);
+
 /// Requests by method, route and status: how many, and how long all of them took in microseconds.
 #[derive(Debug, Default)]
-pub(crate) struct Figures(Mutex<BTreeMap<(String, String, u16), (u64, u64)>>);
+pub(crate) struct Figures(Mutex<BTreeMap<Key, (u64, u64)>>);
 
 impl Figures {
-    fn note(&self, key: (String, String, u16), micros: u64) {
+    fn note(&self, key: Key, micros: u64) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = counted.entry(key).or_default();
         entry.0 += 1;
