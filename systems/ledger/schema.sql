@@ -170,7 +170,7 @@ BEGIN
   IF cost < known.amount_micro THEN
     PERFORM app.give_back(community, known.lots, known.amount_micro - cost, 0, 'reserve:' || reservation);
   ELSIF mode = 'soft' AND overrun > 0 THEN
-    extra := least(overrun, app.spendable_micro(community));
+    extra := CASE WHEN app.is_open(community) THEN least(overrun, app.spendable_micro(community)) ELSE 0 END;
     IF extra > 0 AND app.take_from_lots(community, extra, 'overrun:' || reservation) IS NULL THEN
       extra := 0;
     END IF;
@@ -221,8 +221,11 @@ BEGIN
     CONTINUE WHEN back = 0;
     INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
     VALUES (part.lot_id, community, 'credit_back', back, reference);
-    SELECT status = 'expired' OR coalesce(expires_at <= clock_timestamp(), false) INTO is_over
-    FROM public.credit_lots WHERE id = part.lot_id;
+    SELECT lot.status = 'expired' OR coalesce(lot.expires_at <= clock_timestamp(), false)
+           OR EXISTS (SELECT FROM public.crypto_payments AS payment
+                      WHERE lot.payment_id IS NOT NULL AND payment.payment_id = lot.payment_id AND payment.status = 'refunded')
+    INTO is_over
+    FROM public.credit_lots AS lot WHERE lot.id = part.lot_id;
     IF is_over THEN
       INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
       VALUES (part.lot_id, community, 'expiry', back, reference);
@@ -235,7 +238,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) IS 'Credits back to the lots that were debited, the last one first, after the first `skip` micro-dollars; what comes back to an expired lot expires at once.';
+COMMENT ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, skip bigint, reference text) IS 'Credits back to the lots that were debited, the last one first, after the first `skip` micro-dollars; what comes back to a lot that is expired or refunded expires at once.';
 
 CREATE FUNCTION app.is_amount(amount bigint) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,8 +1,14 @@
 //! Notices of the payment provider: what they say, and who signed them.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::Sha512;
+
+/// How deeply a notice may be nested.
+const DEPTH_MAX: usize = 32;
 
 /// A notice, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,39 +69,46 @@ impl Notice {
 }
 
 /// Whether a signature is that of a body: HMAC-SHA512 over its JSON with all keys in order, in hexadecimal. Compared in
-/// constant time.
+/// constant time. Numbers are signed as they were written, which no parser gives back.
 #[must_use]
-pub fn is_signed(secret: &str, payload: &Value, signature: &str) -> bool {
+pub fn is_signed(secret: &str, body: &str, signature: &str) -> bool {
     let Some(bytes) = from_hex(signature) else { return false };
-    mac(secret, payload).is_some_and(|mac| mac.verify_slice(&bytes).is_ok())
+    mac(secret, body).is_some_and(|mac| mac.verify_slice(&bytes).is_ok())
 }
 
-/// The signature of a body.
+/// The signature of a body; blank where it is no JSON.
 #[must_use]
-pub fn signature(secret: &str, payload: &Value) -> String {
-    let bytes = mac(secret, payload).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
+pub fn signature(secret: &str, body: &str) -> String {
+    let bytes = mac(secret, body).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn mac(secret: &str, payload: &Value) -> Option<Hmac<Sha512>> {
+fn mac(secret: &str, body: &str) -> Option<Hmac<Sha512>> {
     let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).ok()?;
-    mac.update(sorted(payload).to_string().as_bytes());
+    mac.update(sorted(serde_json::from_str(body).ok()?, 0)?.as_bytes());
     Some(mac)
 }
 
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut names: Vec<&String> = fields.keys().collect();
-            names.sort();
-            let ordered: Map<String, Value> = names
-                .into_iter()
-                .filter_map(|name| fields.get(name).map(|value| (name.clone(), sorted(value))))
-                .collect();
-            Value::Object(ordered)
-        }
-        Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
-        other => other.clone(),
+/// The text of a value with the keys of its objects in order, without blanks between its parts.
+fn sorted(value: &RawValue, depth: usize) -> Option<String> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    let text = value.get().trim();
+    if text.starts_with('{') {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+        let fields = fields.into_iter().map(|(name, value)| {
+            Some(format!("{}:{}", serde_json::to_string(&name).ok()?, sorted(value, depth + 1)?))
+        });
+        Some(format!("{{{}}}", fields.collect::<Option<Vec<_>>>()?.join(",")))
+    } else if text.starts_with('[') {
+        let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        let values = values.into_iter().map(|value| sorted(value, depth + 1));
+        Some(format!("[{}]", values.collect::<Option<Vec<_>>>()?.join(",")))
+    } else if text.starts_with('"') {
+        serde_json::to_string(&serde_json::from_str::<String>(text).ok()?).ok()
+    } else {
+        Some(text.to_owned())
     }
 }
 
@@ -116,17 +129,32 @@ mod tests {
 
     #[test]
     fn the_order_of_keys_does_not_matter_and_everything_else_does() {
-        let one: Value = serde_json::from_str(r#"{"b":{"d":1,"c":[{"y":1,"x":2}]},"a":"é"}"#).unwrap();
-        let other: Value = serde_json::from_str(r#"{"a":"é","b":{"c":[{"x":2,"y":1}],"d":1}}"#).unwrap();
-        let signed = signature("secret", &one);
+        let one = r#"{"b":{"d":1,"c":[{"y":1,"x":2}]},"a":"\u00e9"}"#;
+        let other = r#" { "a" : "é", "b":{"c":[{"x":2,"y":1}],"d":1}} "#;
+        let signed = signature("secret", one);
         assert_eq!(signed.len(), 128);
-        assert!(is_signed("secret", &other, &signed));
-        assert!(is_signed("secret", &other, &signed.to_uppercase()));
-        assert!(!is_signed("other", &other, &signed));
-        assert!(!is_signed("secret", &json!({ "a": "e" }), &signed));
+        assert!(is_signed("secret", other, &signed));
+        assert!(is_signed("secret", other, &signed.to_uppercase()));
+        assert!(!is_signed("other", other, &signed));
+        assert!(!is_signed("secret", r#"{"a":"e"}"#, &signed));
         for wrong in ["", "00", "zz", &signed[1..], &format!("{signed}00")] {
-            assert!(!is_signed("secret", &one, wrong), "{wrong}");
+            assert!(!is_signed("secret", one, wrong), "{wrong}");
         }
+        assert!(!is_signed("secret", "{", ""));
+        assert!(!is_signed("secret", &"[".repeat(1_000), ""));
+    }
+
+    #[test]
+    fn a_signature_is_that_of_the_providers_own_words() {
+        // By Node.js: createHmac("sha512", "secret").update(JSON.stringify({ a: "é", fee: 0.0000051, price: 1.10 }))
+        let body = r#"{"price":1.1,"fee":0.0000051,"a":"é"}"#;
+        assert_eq!(
+            sorted(serde_json::from_str(body).unwrap(), 0).unwrap(),
+            r#"{"a":"é","fee":0.0000051,"price":1.1}"#
+        );
+        // Digits that a parser would round away stay.
+        let body = r#"{"fee":0.09853637216235617}"#;
+        assert_eq!(sorted(serde_json::from_str(body).unwrap(), 0).unwrap(), body);
     }
 
     #[test]

@@ -187,15 +187,13 @@ async fn is_equal(session: &Session, one: &str, other: &str) -> Result<bool, Fai
 }
 
 /// Whether a payment moves from one status to another: forward, past the ends only from finished to refunded. A status
-/// that is kept is no move.
+/// that is kept is no move. One that was refunded before it was heard to be finished mints nothing any more.
 #[must_use]
 pub fn may_move(from: &str, to: &str) -> bool {
     let rank = |status: &str| crate::notice::STATUSES.iter().position(|known| *known == status);
     let (Some(old), Some(new)) = (rank(from), rank(to)) else { return false };
-    if to == "refunded" {
-        return from == "finished";
-    }
-    new > old && !matches!(from, "finished" | "expired" | "failed" | "refunded")
+    let is_over = matches!(from, "finished" | "expired" | "failed" | "refunded");
+    new > old && (!is_over || (from == "finished" && to == "refunded"))
 }
 
 async fn mint(session: &Session, payment: &Payment, payment_id: &str) -> Result<Uuid, Trouble> {
@@ -241,6 +239,6 @@ async fn claw_back(session: &Session, payment: &Payment, payment_id: &str) -> Re
     let rows = session
         .query(sql, &[(&lot, Type::UUID), (&payment.community, Type::UUID), (&reference, Type::TEXT)])
         .await?;
-    let clawed: i64 = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
-    Ok(json!({ "clawedBackMicro": clawed, "debtMicro": payment.amount_micro - clawed }))
+    let number = |at: usize| rows.first().and_then(|row| row.try_get::<_, i64>(at).ok()).unwrap_or(0);
+    Ok(json!({ "clawedBackMicro": number(0), "debtMicro": number(1) }))
 }

@@ -58,7 +58,7 @@ const INVARIANTS: [Invariant; 9] = [
     },
     Invariant {
         name: "payments_mint_once",
-        says: "a finished payment has exactly one lot, of its amount; an unfinished one has none",
+        says: "a finished payment has exactly one lot, of its amount; one that is not finished, none",
         sql: include_str!("sql/verify_payments.sql"),
     },
 ];

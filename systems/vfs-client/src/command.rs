@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 use vfs_client::device::{DeviceError, Told};
 use vfs_client::home::HomeError;
+use vfs_client::store::StoreError;
 use vfs_client::tree::PathError;
 use vfs_client::{Device, Home};
 use vfs_core::client::{Notice, QueueError};
@@ -103,6 +104,7 @@ impl CommandError {
 
     fn code(&self) -> u8 {
         let home = match self {
+            Self::Device(DeviceError::Store(StoreError::Corrupt { .. })) => return GUARDRAIL,
             Self::Device(error) if error.violation().is_some() => return GUARDRAIL,
             Self::Device(DeviceError::Home(error)) | Self::Home(error) => error,
             Self::Path(_) | Self::Refused(_) | Self::Device(DeviceError::Identity(_)) => return USAGE,

@@ -6,6 +6,7 @@ mod learning;
 mod told;
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,9 @@ use vfs_core::guardrail::Violation;
 use crate::home::{Home, HomeError, Identity, Lock, write_whole};
 use crate::metrics::Metrics;
 use crate::store::{Beside, Store, StoreError, Touched, export_text};
-use crate::task::{Task, TaskId, WaitingTask};
+use crate::task::{Attach, Task, TaskId, WaitingTask};
 use crate::transport::{Token, Transport};
-use crate::tree::{Item, Tree};
+use crate::tree::{Item, Tree, metadata, root_id};
 pub use error::DeviceError;
 pub use told::{Synced, Told};
 
@@ -55,6 +56,8 @@ pub struct Device {
     metrics: Metrics,
     patience: Patience,
     observer: Box<dyn FnMut(&Told)>,
+    /// Which file the store is: another one has its place where a state was taken up instead.
+    file: Option<u64>,
     /// What the store's generation was when this process wrote it last.
     generation: u64,
     last_good: Option<Instant>,
@@ -100,7 +103,8 @@ impl Device {
         };
         let transport = Arc::new(Transport::new(&identity.servers, token, &identity.client_id));
         let (metrics, generation) = (store.metrics()?, store.generation()?);
-        let device = Self {
+        let file = inode(&home.store());
+        let mut device = Self {
             home,
             identity,
             lock: Some(lock),
@@ -110,9 +114,11 @@ impl Device {
             metrics,
             patience: Patience::default(),
             observer,
+            file,
             generation,
             last_good: None,
         };
+        device.ensure_root()?;
         device.sweep_spool()?;
         Ok(device)
     }
@@ -152,6 +158,12 @@ impl Device {
         &self.metrics
     }
 
+    /// Where the bytes of a blob are that waits.
+    #[must_use]
+    pub fn bytes_path(&self, attach: &Attach) -> PathBuf {
+        self.home.spool().join(&attach.bytes_file)
+    }
+
     /// What waits beside the operations, and what the server refused of it.
     ///
     /// # Errors
@@ -181,9 +193,29 @@ impl Device {
         if self.lock.is_none() {
             self.lock = Some(self.home.lock()?);
         }
-        if self.store.generation()? != self.generation {
+        let file = inode(&self.home.store());
+        if file != self.file {
+            self.store = Store::open(&self.home.store())?;
+            self.file = file;
+            self.reload()?;
+        } else if self.store.generation()? != self.generation {
             self.reload()?;
         }
+        Ok(())
+    }
+
+    /// Sees to it that the item from which paths begin is known here, and registered: every client of a user does so, and
+    /// the first one makes it.
+    fn ensure_root(&mut self) -> Result<(), DeviceError> {
+        let id = root_id(&self.identity.user_id);
+        if self.store.has_item(&id)? {
+            return Ok(());
+        }
+        let (object_type, owner_id) = ("folder".to_owned(), Some(self.identity.user_id.clone()));
+        let item = Item { id: id.clone(), object_type: object_type.clone(), owner_id, name: None };
+        let register = Task::Register { item_id: id, object_type, metadata: metadata("My files") };
+        self.store.note(&Beside { tasks: &[register], items: &[item] })?;
+        self.generation = self.store.generation()?;
         Ok(())
     }
 
@@ -192,7 +224,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Store`].
     pub fn was_changed(&self) -> Result<bool, DeviceError> {
-        Ok(self.store.generation()? != self.generation)
+        Ok(inode(&self.home.store()) != self.file || self.store.generation()? != self.generation)
     }
 
     /// Goes back to what was kept: after a change that could not be.
@@ -283,7 +315,7 @@ impl Device {
                     }
                     Progress::Here | Progress::Uploaded => self.store.end_task(dropped.id)?,
                 }
-                self.forget_bytes(&attach.bytes_file);
+                self.forget_bytes(&self.bytes_path(attach));
             }
             _ => self.store.end_task(dropped.id)?,
         }
@@ -303,6 +335,10 @@ impl Device {
     /// [`DeviceError`]. What was done until then stays done; what waits goes on waiting.
     pub fn sync(&mut self) -> Result<Synced, DeviceError> {
         let synced = self.synced();
+        if let Ok(synced) = &synced {
+            self.metrics.pushed_operations += synced.pushed_operations as u64;
+            self.metrics.pulled_operations += synced.pulled_operations as u64;
+        }
         self.count(synced.is_ok())?;
         synced
     }
@@ -459,6 +495,12 @@ impl Device {
         (self.observer)(&Told::Again { why: why.to_owned(), pause });
         std::thread::park_timeout(pause);
     }
+}
+
+/// Which file it is, of those of one file system; `None`: it is not there.
+fn inode(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
 fn note(synced: &mut Synced, outcome: &Outcome) {

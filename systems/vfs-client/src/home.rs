@@ -153,8 +153,10 @@ impl Home {
     pub fn make(&self, identity: &Identity) -> Result<(), HomeError> {
         std::fs::create_dir_all(self.spool()).map_err(failed("make", &self.path))?;
         let _lock = self.lock()?;
-        if let Ok(known) = self.identity() {
-            return Err(HomeError::Made { path: self.path.clone(), of: known.user_id });
+        match self.identity() {
+            Err(HomeError::NotMade { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(known) => return Err(HomeError::Made { path: self.path.clone(), of: known.user_id }),
         }
         let text = serde_json::to_string_pretty(identity).unwrap_or_default();
         write_whole(&self.identity_file(), text.as_bytes()).map_err(failed("write", &self.identity_file()))

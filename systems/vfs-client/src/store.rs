@@ -234,12 +234,17 @@ impl Store {
         kept
     }
 
-    /// Puts another state in the place of the kept one. Tasks stay.
+    /// Puts another state in the place of the kept one, with further tasks. Those that are there stay.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was changed.
-    pub fn replace(&mut self, client: &Client) -> Result<(), StoreError> {
-        self.write("written", |transaction| keep::keep(transaction, client, &Touched::Everything, &[], &[]))?;
+    pub fn replace(&mut self, client: &Client, tasks: &[Task]) -> Result<(), StoreError> {
+        self.write("written", |transaction| {
+            for task in tasks {
+                transaction.execute("INSERT INTO tasks (task) VALUES (?1)", [json(task)])?;
+            }
+            keep::keep(transaction, client, &Touched::Everything, &[], &[])
+        })?;
         self.kept_pending = client.pending().to_vec();
         self.kept_rejected = client.rejected().to_vec();
         Ok(())
@@ -323,6 +328,16 @@ impl Store {
         rows.map(|row| read(&row.map_err(StoreError::of("read"))?)).collect()
     }
 
+    /// Whether anything is known of an item.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_item(&self, id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM items WHERE id = ?1";
+        let found = self.connection.query_row(sql, [id], |_| Ok(())).optional();
+        Ok(found.map_err(StoreError::of("read"))?.is_some())
+    }
+
     /// Takes in what the server says of items: those that it knows, those that are gone, and how far its feed of
     /// objects was read with that.
     ///
@@ -383,6 +398,16 @@ impl Store {
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .map_err(StoreError::of("read"))?;
         if said == "ok" { Ok(()) } else { Err(StoreError::corrupt(format!("the store is damaged: {said}"))) }
+    }
+
+    /// Writes everything into the one file, and ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn close(self) -> Result<(), StoreError> {
+        let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        written.map_err(StoreError::of("closed"))?;
+        self.connection.close().map_err(|(_, error)| StoreError::of("closed")(error))
     }
 
     /// Bounds the size of the file, in bytes, as a full disk would.

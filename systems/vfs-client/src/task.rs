@@ -3,8 +3,6 @@
 //! Each task can be asked again after an answer that was lost: the server answers an identical repeat as it did the
 //! first time. Ids are made here, so that the repeat is identical.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 use vfs_core::{PrincipalType, RelationKind};
 
@@ -77,8 +75,9 @@ pub struct Attach {
     pub relation_kind: RelationKind,
     /// The blob's id.
     pub blob_id: String,
-    /// Where its bytes are: a copy of the client's own, which nobody else changes.
-    pub bytes_file: PathBuf,
+    /// The file below the client's spool that has its bytes: a copy of its own, which nobody else changes. A name, so that
+    /// it is found from every directory, and where the client's own is moved.
+    pub bytes_file: String,
     /// How many there are.
     pub size_bytes: u64,
     /// What kind of bytes they are, as a media type.

@@ -23,7 +23,7 @@ pub(crate) struct SweepArguments {
     #[arg(long, default_value_t = 600)]
     older_than_s: i32,
     /// Payments, at most.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 10_000)]
     at_most: i64,
 }
 
@@ -54,12 +54,13 @@ pub(crate) async fn sweep(ledger: &Ledger, arguments: &SweepArguments) -> Result
         });
         match notice {
             Err(why) => failed.push(format!("{payment_id}: {why}")),
-            Ok(notice) => match ledger.take_notice(&notice).await.map_err(told)? {
-                Noticed::Processed { .. } => moved += 1,
-                Noticed::AmountMismatch { expected } => {
+            Ok(notice) => match ledger.take_notice(&notice).await {
+                Err(error) => failed.push(format!("{payment_id}: {error}")),
+                Ok(Noticed::Processed { .. }) => moved += 1,
+                Ok(Noticed::AmountMismatch { expected }) => {
                     failed.push(format!("{payment_id}: the provider's price is not {expected}"));
                 }
-                Noticed::Duplicate | Noticed::UnknownPayment | Noticed::Skipped { .. } => unchanged += 1,
+                Ok(Noticed::Duplicate | Noticed::UnknownPayment | Noticed::Skipped { .. }) => unchanged += 1,
             },
         }
     }

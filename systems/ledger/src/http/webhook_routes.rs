@@ -35,8 +35,9 @@ pub(super) async fn nowpayments(
         return Ok(said(StatusCode::UNAUTHORIZED, "refused", Some("missing_signature")));
     };
     let body = body.map_err(|_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"))?;
-    let payload: Option<Value> = serde_json::from_slice(&body).ok();
-    let Some(payload) = payload.filter(|payload| is_signed(secret, payload, signature)) else {
+    let text = std::str::from_utf8(&body).ok().filter(|text| is_signed(secret, text, signature));
+    let payload: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
+    let Some(payload) = payload else {
         return Ok(said(StatusCode::UNAUTHORIZED, "refused", Some("invalid_signature")));
     };
     let Some(notice) = Notice::read(&payload) else {

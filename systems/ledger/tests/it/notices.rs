@@ -14,7 +14,7 @@ in_both_deployments!(
 );
 
 async fn deliver(town: &Town, payload: &Value) -> Answered {
-    deliver_signed(town, payload, Some(&signature(SECRET, payload))).await
+    deliver_signed(town, payload, Some(&signature(SECRET, &payload.to_string()))).await
 }
 
 async fn deliver_signed(town: &Town, payload: &Value, signature: Option<&str>) -> Answered {
@@ -85,6 +85,15 @@ async fn a_refund_takes_back_what_is_left_and_notes_the_rest(deployment: Deploym
     assert_eq!(kept, json!({ "clawedBackMicro": 19_990_000, "debtMicro": 10_000_000 }));
     let again = deliver(&town, &notice("p", "refunded")).await.good();
     assert_eq!(again["status"], "duplicate");
+    // What comes back to a lot whose payment came back is nobody's to spend.
+    let back = json!({ "key": "c", "debitKey": "d", "amountMicro": 4_000_000 });
+    asker.post("credit-backs", back).await.good();
+    assert_eq!(asker.get("balance").await.good()["spendableMicro"], 0);
+    // A refund that comes before its payment was heard to be finished: nothing is minted then.
+    asker.post("payments", json!({ "paymentId": "q", "amountUsd": "29.99" })).await.good();
+    deliver(&town, &notice("q", "refunded")).await.good();
+    assert_eq!(deliver(&town, &notice("q", "finished")).await.good()["reason"], "terminal_state");
+    assert_eq!(lots(&town, "q").await, "0 lots, 0 minted, refunded");
     town.holds().await;
 }
 
@@ -106,13 +115,13 @@ async fn what_fails_is_not_answered_2xx_and_comes_again(deployment: Deployment) 
         (notice("p", "finished"), Some("00".to_owned()), 401, "invalid_signature"),
         (
             notice("p", "finished"),
-            Some(signature("other", &notice("p", "finished"))),
+            Some(signature("other", &notice("p", "finished").to_string())),
             401,
             "invalid_signature",
         ),
         (
             notice("p", "refunded"),
-            Some(signature(SECRET, &notice("p", "finished"))),
+            Some(signature(SECRET, &notice("p", "finished").to_string())),
             401,
             "invalid_signature",
         ),
@@ -133,11 +142,11 @@ async fn what_fails_is_not_answered_2xx_and_comes_again(deployment: Deployment) 
 /// Which moves there are: a row for each status, a column for each status that a notice brings.
 const MOVES: &str = "
                     waiting confirming confirmed sending partially_paid finished expired failed refunded
-    waiting         .       x          x         x       x              x        x       x      .
-    confirming      .       .          x         x       x              x        x       x      .
-    confirmed       .       .          .         x       x              x        x       x      .
-    sending         .       .          .         .       x              x        x       x      .
-    partially_paid  .       .          .         .       .              x        x       x      .
+    waiting         .       x          x         x       x              x        x       x      x
+    confirming      .       .          x         x       x              x        x       x      x
+    confirmed       .       .          .         x       x              x        x       x      x
+    sending         .       .          .         .       x              x        x       x      x
+    partially_paid  .       .          .         .       .              x        x       x      x
     finished        .       .          .         .       .              .        .       .      x
     expired         .       .          .         .       .              .        .       .      .
     failed          .       .          .         .       .              .        .       .      .
@@ -171,5 +180,5 @@ async fn a_payment_moves_as_the_table_says_and_the_database_allows_every_move_of
             moves += usize::from(cell == "x");
         }
     }
-    assert_eq!(moves, 26);
+    assert_eq!(moves, 31);
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use uuid::Uuid;
 use vfs_client::Home;
 use vfs_client::task::Task;
-use vfs_client::tree::{Tree, metadata, split};
+use vfs_client::tree::{PathError, Tree, metadata, split};
 use vfs_core::OpType;
 use vfs_core::client::LocalOperation;
 
@@ -63,7 +63,8 @@ pub(crate) fn mv(home: Home, arguments: &MvArguments) -> Result<(), CommandError
         Ok(there) if there == item => return Ok(()),
         Ok(folder) if is_folder(&tree, &folder) => (folder, old_name.clone()),
         Ok(_) => return Err(CommandError::refused(format!("{} is there already", arguments.to))),
-        Err(_) => {
+        Err(error @ (PathError::Ambiguous { .. } | PathError::Malformed { .. })) => return Err(error.into()),
+        Err(PathError::NotFound { .. }) => {
             let Some((above, name)) = split(&arguments.to)? else {
                 return Err(CommandError::refused("/ is the root"));
             };

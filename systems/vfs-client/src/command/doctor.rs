@@ -97,7 +97,7 @@ fn look(home: &Home) -> Result<Vec<Finding>, CommandError> {
     ));
     for task in &tasks {
         if let Task::Attach(attach) = &task.task {
-            let size = std::fs::metadata(&attach.bytes_file).map(|metadata| metadata.len());
+            let size = std::fs::metadata(device.bytes_path(attach)).map(|metadata| metadata.len());
             if size.as_ref().ok() != Some(&attach.size_bytes) {
                 let found = size.map_or_else(|error| error.to_string(), |size| format!("{size} bytes"));
                 let why = format!("{found} instead of {} bytes; drop task {}", attach.size_bytes, task.id.0);

@@ -72,9 +72,9 @@ fn content(
         _ => None,
     });
     if let Some(attach) = waiting {
-        let file = File::open(&attach.bytes_file).map_err(|error| {
-            CommandError::Negative(format!("cannot read {}: {error}", attach.bytes_file.display()))
-        })?;
+        let bytes = device.bytes_path(attach);
+        let file = File::open(&bytes)
+            .map_err(|error| CommandError::Negative(format!("cannot read {}: {error}", bytes.display())))?;
         return Ok((Box::new(file), Some(attach.size_bytes)));
     }
     let Some(blob) = device.newest_blob(item_id, Some(&arguments.kind))? else {

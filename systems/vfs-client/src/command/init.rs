@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use uuid::Uuid;
-use vfs_client::task::Task;
-use vfs_client::tree::{Item, metadata, root_id};
 use vfs_client::{Home, Identity};
 
 use super::{CommandError, open, say};
@@ -50,18 +48,7 @@ pub(crate) fn run(home: &Home, arguments: InitArguments) -> Result<(), CommandEr
     let identity = Identity { user_id: arguments.user, client_id, servers: arguments.server, token_file };
     identity.options().map_err(CommandError::refused)?;
     home.make(&identity)?;
-    let mut device = open(home.clone())?;
-    let root = root_id(&identity.user_id);
-    let item = Item {
-        id: root.clone(),
-        object_type: "folder".to_owned(),
-        owner_id: Some(identity.user_id.clone()),
-        name: None,
-    };
-    // Every client of the user does so; the first one makes it.
-    let register =
-        Task::Register { item_id: root, object_type: "folder".to_owned(), metadata: metadata("My files") };
-    device.queue(&[], &[register], &[item])?;
+    open(home.clone())?;
     say(format!("{} is the client {} of {}", home.path().display(), identity.client_id, identity.user_id));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use uuid::Uuid;
 use vfs_client::task::{Attach, Progress, Task};
-use vfs_client::tree::{Item, Tree, metadata, parts, split};
+use vfs_client::tree::{Item, PathError, Tree, metadata, parts, split};
 use vfs_client::{Device, Home};
 use vfs_core::client::LocalOperation;
 use vfs_core::{OpType, RelationKind};
@@ -105,12 +105,13 @@ pub(crate) fn mkdir(home: Home, arguments: &MkdirArguments) -> Result<(), Comman
                 must_be_folder(&tree, &id, &walked)?;
                 at = id;
             }
-            Err(error) if !is_last && !arguments.parents => {
+            Err(error @ PathError::NotFound { .. }) if !is_last && !arguments.parents => {
                 return Err(CommandError::refused(format!(
                     "{error}; `--parents` makes the folders above, too"
                 )));
             }
-            Err(_) => at = made.item(&device, &at, name, "folder"),
+            Err(PathError::NotFound { .. }) => at = made.item(&device, &at, name, "folder"),
+            Err(error) => return Err(error.into()),
         }
     }
     if names.is_empty() && !arguments.parents {
@@ -170,17 +171,18 @@ fn destination(tree: &Tree, path: &str, file: &Path) -> Result<(String, Option<S
     let within = |folder: &str| -> Result<(String, Option<String>), CommandError> {
         let path = format!("{}/{}", folder.trim_end_matches('/'), own_name()?);
         parts(&path)?;
-        let there = tree.find(&path).ok();
-        Ok((path, there))
+        match tree.find(&path) {
+            Ok(there) => Ok((path, Some(there))),
+            Err(PathError::NotFound { .. }) => Ok((path, None)),
+            Err(error) => Err(error.into()),
+        }
     };
     match tree.find(path) {
         Ok(id) if path.starts_with("id:") => Ok((path.to_owned(), Some(id))),
         Ok(id) if is_folder(tree, &id) => within(path),
         Ok(_) if path.ends_with('/') => Err(CommandError::refused(format!("{path} is no folder"))),
         Ok(id) => Ok((path.to_owned(), Some(id))),
-        Err(vfs_client::tree::PathError::NotFound { .. }) if !path.ends_with('/') => {
-            Ok((path.to_owned(), None))
-        }
+        Err(PathError::NotFound { .. }) if !path.ends_with('/') => Ok((path.to_owned(), None)),
         Err(error) => Err(error.into()),
     }
 }
@@ -197,7 +199,6 @@ pub(super) fn must_be_folder(tree: &Tree, id: &str, path: &str) -> Result<(), Co
 /// A copy of a file that is the client's own.
 struct Copied {
     blob_id: String,
-    file: PathBuf,
     size_bytes: u64,
 }
 
@@ -206,8 +207,8 @@ impl Copied {
         Task::Attach(Attach {
             item_id: item_id.to_owned(),
             relation_kind: kind,
-            blob_id: self.blob_id,
-            bytes_file: self.file,
+            blob_id: self.blob_id.clone(),
+            bytes_file: self.blob_id.clone(),
             size_bytes: self.size_bytes,
             content_type: content_type.to_owned(),
             progress: Progress::Here,
@@ -226,13 +227,15 @@ fn copy(device: &Device, from: &Path) -> Result<Copied, CommandError> {
         return Err(CommandError::refused(format!("{} is no file; nothing was queued", from.display())));
     }
     let blob_id = Uuid::new_v4().to_string();
-    let spool = std::path::absolute(device.home().spool()).map_err(failed)?;
+    let spool = device.home().spool();
     let file = spool.join(&blob_id);
     let copied = (|| -> std::io::Result<u64> {
         std::fs::create_dir_all(&spool)?;
         let mut target = File::create(&file)?;
         let copied = std::io::copy(&mut source, &mut target)?;
         target.sync_all()?;
+        // Its name, too.
+        File::open(&spool)?.sync_all()?;
         Ok(copied)
     })();
     let kept = copied.and_then(|copied| Ok((copied, std::fs::metadata(from)?)));
@@ -254,5 +257,5 @@ fn copy(device: &Device, from: &Path) -> Result<Copied, CommandError> {
             from.display()
         )));
     }
-    Ok(Copied { blob_id, file, size_bytes })
+    Ok(Copied { blob_id, size_bytes })
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use vfs_client::home::write_whole;
-use vfs_client::store::{Beside, Store, export_text};
+use vfs_client::store::{Store, export_text};
+use vfs_client::task::Task;
 use vfs_client::{DeviceError, Home};
 use vfs_core::client::diff::diff;
 use vfs_core::client::{Client, Effect, ExportedState, Failure, Options, ReplyBody, Request};
@@ -100,59 +101,84 @@ fn hydrate(home: &Home, file: &Path, replace: bool) -> Result<(), CommandError> 
     // All of it is examined before anything is put aside.
     let client = taken_up(&json_of(file)?, options.clone())?;
     let _lock = home.lock()?;
-    let kept = Store::open(&home.store()).and_then(|mut store| {
-        let is_new =
-            store.load(options)?.export_state() == Client::new(client.options().clone()).export_state();
-        let tasks = store.tasks()?;
-        Ok((is_new, tasks))
-    });
-    let tasks = match &kept {
-        Ok((true, tasks)) => tasks.clone(),
-        Ok((false, _)) if !replace => {
+    let is_new = Store::open(&home.store())
+        .and_then(|mut store| store.load(options))
+        .map(|kept| kept.export_state() == Client::new(client.options().clone()).export_state());
+    match is_new {
+        Ok(true) if !replace => {
+            let mut store = Store::open(&home.store()).map_err(DeviceError::from)?;
+            store.replace(&client, &[]).map_err(DeviceError::from)?;
+        }
+        Ok(false) if !replace => {
             return Err(CommandError::refused(
                 "there is a state already, and it can be taken up; `--replace` puts it aside",
             ));
         }
-        Ok((false, tasks)) => tasks.clone(),
         Err(error) if !replace => {
             return Err(CommandError::refused(format!(
                 "the state that is kept cannot be taken up: {error}; `--replace` puts it aside"
             )));
         }
-        Err(_) => Vec::new(),
-    };
-    if replace {
-        let aside = put_aside(home)?;
-        say(format!("what was kept is in {}", aside.display()));
+        _ => say(format!("what was kept is in {}", replaced(home, &client)?.display())),
     }
-    let mut store = Store::open(&home.store()).map_err(DeviceError::from)?;
-    store.replace(&client).map_err(DeviceError::from)?;
-    let tasks: Vec<_> = tasks.into_iter().map(|task| task.task).collect();
-    store.note(&Beside { tasks: &tasks, items: &[] }).map_err(DeviceError::from)?;
     say(format!("taken up: {}", summary(&client)));
-    if replace && kept.is_err() {
-        say("names and blobs that waited could not be read; `vfs sync` fetches names anew");
-    }
     Ok(())
 }
 
-/// Moves the store away, whole.
-fn put_aside(home: &Home) -> Result<PathBuf, CommandError> {
+/// Puts a new store with this state in the place of the one that is there, which is kept aside. Until the new one has its
+/// name, the old one is there as it was.
+fn replaced(home: &Home, client: &Client) -> Result<PathBuf, CommandError> {
     let now = vfs_client::device::now()?.as_millisecond();
     let aside = home.path().join(format!("replaced-{now}"));
     let failed =
-        |error: std::io::Error| CommandError::Negative(format!("cannot put the store aside: {error}"));
+        |error: std::io::Error| CommandError::Negative(format!("the store cannot be put aside: {error}"));
     std::fs::create_dir(&aside).map_err(failed)?;
     let store = home.store();
+    // Whether or not the state can be taken up, what waits beside it may be readable.
+    let tasks = Store::open(&store).and_then(|store| {
+        let tasks = store.tasks()?;
+        store.close()?;
+        Ok(tasks)
+    });
+    let tasks: Vec<Task> = match tasks {
+        Ok(tasks) => tasks.into_iter().map(|task| task.task).collect(),
+        Err(error) => {
+            // Their bytes are of no use here without them, and of some to a person.
+            std::fs::rename(home.spool(), aside.join("spool")).map_err(failed)?;
+            std::fs::create_dir(home.spool()).map_err(failed)?;
+            say(format!(
+                "blobs and names that waited cannot be read: {error}; their bytes are put aside, too"
+            ));
+            Vec::new()
+        }
+    };
+    let new = store.with_extension("new");
     for ending in ["", "-wal", "-shm"] {
-        let mut from = store.clone().into_os_string();
-        from.push(ending);
-        let from = PathBuf::from(from);
-        if let Some(name) = from.file_name().filter(|_| from.exists()) {
-            std::fs::rename(&from, aside.join(name)).map_err(failed)?;
+        let _gone = std::fs::remove_file(with_ending(&new, ending));
+    }
+    let written = Store::open(&new).and_then(|mut made| {
+        made.replace(client, &tasks)?;
+        made.close()
+    });
+    written.map_err(DeviceError::from)?;
+    // A log that is left belongs to the old file, and would be taken for the new one's.
+    for ending in ["-wal", "-shm"] {
+        let log = with_ending(&store, ending);
+        if let Some(name) = log.file_name().filter(|_| log.exists()) {
+            std::fs::rename(&log, aside.join(name)).map_err(failed)?;
         }
     }
+    if let Some(name) = store.file_name().filter(|_| store.exists()) {
+        std::fs::copy(&store, aside.join(name)).map_err(failed)?;
+    }
+    std::fs::rename(&new, &store).map_err(failed)?;
     Ok(aside)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(ending);
+    PathBuf::from(text)
 }
 
 fn summary(client: &Client) -> String {

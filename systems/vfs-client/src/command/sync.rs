@@ -105,6 +105,8 @@ fn watch(device: &mut Device, is_json: bool) -> Result<(), CommandError> {
             Err(error) if error.violation().is_some() => return Err(error.into()),
             Err(error) if is_passing(&error) => {
                 tell(&format!("vfs: {error}; again in {} ms", pause.as_millis()));
+                // Others may work meanwhile.
+                device.rest();
                 std::thread::park_timeout(pause);
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;

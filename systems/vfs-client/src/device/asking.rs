@@ -37,9 +37,8 @@ impl Device {
                 tries += 1;
                 match self.ask(&task) {
                     Ok(asked) => break asked,
-                    Err(DeviceError::Transport(error))
-                        if !error.is_passing() && error.status() != Some(401) =>
-                    {
+                    // Its words about this task. What is wrong with the client, or on the way, is no word about it.
+                    Err(DeviceError::Transport(error)) if is_refusal(&error) => {
                         break Asked::Refused(error.to_string());
                     }
                     Err(DeviceError::Transport(error))
@@ -54,7 +53,7 @@ impl Device {
                 Asked::Done => {
                     self.store.end_task(task.id)?;
                     if let Task::Attach(attach) = &task.task {
-                        self.forget_bytes(&attach.bytes_file);
+                        self.forget_bytes(&self.bytes_path(attach));
                     }
                     synced.tasks_done += 1;
                     (self.observer)(&Told::Done(task.task.describe()));
@@ -116,16 +115,23 @@ impl Device {
 
     /// Uploads, stages and attaches: where each step has been kept, the next try goes on behind it.
     fn attach(&mut self, waiting: &WaitingTask, mut attach: Attach) -> Result<Asked, DeviceError> {
+        let bytes = self.bytes_path(&attach);
+        let mut stages = 0;
         loop {
             match attach.progress.clone() {
                 Progress::Here => {
                     let path = format!("/v1/vfs/blobs/{}/content", encoded(&attach.blob_id));
-                    let said = self.transport.upload(&path, &attach.bytes_file, &attach.content_type)?;
+                    if let Err(error) = std::fs::metadata(&bytes) {
+                        return Ok(Asked::Refused(format!("cannot read {}: {error}", bytes.display())));
+                    }
+                    let said = self.transport.upload(&path, &bytes, &attach.content_type)?;
                     let size = said.get("sizeBytes").and_then(Value::as_u64);
                     if size != Some(attach.size_bytes) {
                         let found = size.map_or_else(|| "no size".to_owned(), |size| format!("{size} bytes"));
-                        let what = format!("{found} for an upload of {} bytes", attach.size_bytes);
-                        return Err(TransportError::Malformed { what }.into());
+                        return Ok(Asked::Refused(format!(
+                            "{found} for an upload of {} bytes",
+                            attach.size_bytes
+                        )));
                     }
                     attach.progress = Progress::Uploaded;
                 }
@@ -134,12 +140,18 @@ impl Device {
                     let expires_at = expires_at.map_err(|_| DeviceError::Clock)?.to_string();
                     let staging_id = Uuid::new_v4().to_string();
                     attach.progress = Progress::Staged { staging_id, expires_at };
+                    stages += 1;
                 }
                 Progress::Staged { staging_id, expires_at } => {
                     match self.attach_stage(&attach, &staging_id, &expires_at)? {
                         None => return Ok(Asked::Done),
-                        // Its time is over: another stage of the same blob.
-                        Some(_) => attach.progress = Progress::Uploaded,
+                        // Its time is over: another stage of the same blob, once.
+                        Some(_) if stages < 2 => attach.progress = Progress::Uploaded,
+                        Some(error) => {
+                            return Ok(Asked::Refused(format!(
+                                "{error}: is the clock of this machine right?"
+                            )));
+                        }
                     }
                 }
             }
@@ -236,7 +248,10 @@ impl Device {
         };
         let tasks = self.store.tasks()?;
         let is_needed = |path: &Path| {
-            tasks.iter().any(|task| matches!(&task.task, Task::Attach(attach) if attach.bytes_file == path))
+            tasks.iter().any(|task| {
+                matches!(&task.task, Task::Attach(attach)
+                         if path.file_name().is_some_and(|name| name == attach.bytes_file.as_str()))
+            })
         };
         for entry in entries {
             let path = entry.map_err(failed)?.path();
@@ -246,6 +261,11 @@ impl Device {
         }
         Ok(())
     }
+}
+
+/// Whether it is the server's word that it will not do a task.
+fn is_refusal(error: &TransportError) -> bool {
+    error.status().is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }
 
 fn is_over(error: &TransportError) -> bool {

@@ -156,7 +156,7 @@ async fn bytes_that_vanish_before_they_are_uploaded_are_told_and_stop_nothing_el
     desk.good(&["put", file.to_str().unwrap(), "/longer"]).await;
     let queue: Value = serde_json::from_str(&desk.good(&["queue", "--json"]).await).unwrap();
     let last = queue["tasks"].as_array().unwrap().last().unwrap().clone();
-    std::fs::write(last["bytesFile"].as_str().unwrap(), b"other bytes").unwrap();
+    std::fs::write(spool.join(last["bytesFile"].as_str().unwrap()), b"other bytes").unwrap();
     let said = desk.bad(1, &["sync"]).await;
     assert!(said.contains("11 bytes for an upload of 5 bytes"), "{said}");
 }
@@ -254,4 +254,98 @@ async fn a_damaged_state_is_refused_and_the_last_good_one_is_offered() {
     let old = ground.file("old.json", old.to_string().as_bytes());
     desk.good(&["state", "hydrate", old.to_str().unwrap(), "--replace"]).await;
     desk.good(&["sync"]).await;
+}
+
+#[tokio::test]
+async fn bytes_that_wait_are_found_by_whatever_path_the_directory_is_named() {
+    let ground = Ground::new().await;
+    let desk = ground.client("ada", "desk").await;
+    let file = ground.file("f", b"bytes");
+    desk.good(&["put", file.to_str().unwrap(), "/absolute"]).await;
+    let link = ground.scratch.0.join("linked");
+    std::os::unix::fs::symlink(&desk.directory, &link).unwrap();
+    let linked = Vfs::at(&link);
+    linked.good(&["tree"]).await;
+    linked.good(&["put", file.to_str().unwrap(), "/linked"]).await;
+    let relative = Vfs::at("ada-desk").program(&["tree"]).directory(&ground.scratch.0);
+    let outcome = relative.run(crate::ground::BOUND).await.unwrap();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    desk.good(&["sync"]).await;
+    for path in ["/absolute", "/linked"] {
+        assert_eq!(desk.good(&["get", path]).await, "bytes");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_client_is_no_refusal_of_its_tasks() {
+    let ground = Ground::new().await;
+    let desk = ground.client("ada", "desk").await;
+    desk.good(&["mkdir", "/a"]).await;
+    let identity = std::fs::read_to_string(desk.directory.join("client.json")).unwrap();
+    let identity: Value = serde_json::from_str(&identity).unwrap();
+    let token = std::path::PathBuf::from(identity["tokenFile"].as_str().unwrap());
+    let aside = token.with_extension("aside");
+    std::fs::rename(&token, &aside).unwrap();
+    let said = desk.bad(1, &["sync", "--tries", "1"]).await;
+    assert!(said.contains("cannot read"), "{said}");
+    std::fs::rename(&aside, &token).unwrap();
+    desk.good(&["sync"]).await;
+    assert_eq!(desk.good(&["queue"]).await, "nothing waits\n");
+    // A page of somebody in between is none of the server's words either.
+    let (server, _) = answering("200 OK", b"<html>sign in first</html>".to_vec()).await;
+    let lap = ground.client_at("ada", "lap", &[server]).await;
+    lap.good(&["mkdir", "/b"]).await;
+    let said = lap.bad(1, &["sync", "--tries", "1"]).await;
+    assert!(said.contains("non-JSON"), "{said}");
+    let queue: Value = serde_json::from_str(&lap.good(&["queue", "--json"]).await).unwrap();
+    assert!(queue["tasks"].as_array().unwrap().iter().all(|task| task["refusal"].is_null()), "{queue}");
+}
+
+#[tokio::test]
+async fn a_state_is_replaced_with_what_waits_beside_it_and_a_watch_sees_that() {
+    let ground = Ground::new().await;
+    let desk = ground.client("ada", "desk").await;
+    desk.good(&["mkdir", "/a"]).await;
+    desk.good(&["sync"]).await;
+    let mut watching = desk.program(&["sync", "--watch", "--json"]).start().unwrap();
+    watching.until_stdout("}", crate::ground::BOUND).await.unwrap();
+    // Under its lock the watch is not at work, so that it stands still at rest.
+    let held = vfs_client::Home::new(&desk.directory).lock().unwrap();
+    watching.freeze().unwrap();
+    drop(held);
+    let file = ground.file("f", b"bytes");
+    desk.good(&["put", file.to_str().unwrap(), "/a/f"]).await;
+    let connection = rusqlite::Connection::open(desk.directory.join("client.db")).unwrap();
+    connection.execute("DELETE FROM state WHERE kind = 'link'", []).unwrap();
+    drop(connection);
+    let last_good = desk.directory.join("last-good.json");
+    desk.good(&["state", "hydrate", last_good.to_str().unwrap(), "--replace"]).await;
+    let queue: Value = serde_json::from_str(&desk.good(&["queue", "--json"]).await).unwrap();
+    let tasks = queue["tasks"].as_array().unwrap();
+    assert_eq!(tasks.iter().filter(|task| task["task"] == "attach").count(), 1, "{queue}");
+    watching.thaw().unwrap();
+    // The watch works on the store that is there now, and brings the bytes to the server.
+    testkit::eventually("the watch has stored them", crate::ground::BOUND, async || {
+        let sql = "SELECT count(*) FROM vfs_links WHERE starts_with(wrapped_session_key, 'blob-link:')";
+        (ground.database.value::<i64>(sql).await == 1).then_some(())
+    })
+    .await
+    .unwrap();
+    watching.kill().unwrap();
+    // A state that is taken up where there is none leaves what waits as it is.
+    let lap = ground.client("ada", "lap").await;
+    let before = lap.good(&["queue", "--json"]).await;
+    let empty = ground.file("empty.json", lap.good(&["state", "export"]).await.as_bytes());
+    lap.good(&["state", "hydrate", empty.to_str().unwrap()]).await;
+    assert_eq!(lap.good(&["queue", "--json"]).await, before);
+}
+
+#[tokio::test]
+async fn while_a_watch_finds_no_server_others_work_in_its_directory() {
+    let ground = Ground::new().await;
+    let desk = ground.client_at("ada", "desk", &["http://127.0.0.1:9".to_owned()]).await;
+    let mut watching = desk.program(&["sync", "--watch", "--tries", "1"]).start().unwrap();
+    watching.until_stderr("again in", crate::ground::BOUND).await.unwrap();
+    desk.good(&["--wait-ms", "5000", "mkdir", "/a"]).await;
+    watching.kill().unwrap();
 }
