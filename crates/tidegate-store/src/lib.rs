@@ -1,4 +1,4 @@
-//! The doors to the world: PostgreSQL, the pooler's console, HTTP endpoints and child processes.
+//! The doors to the world: PostgreSQL, the pooler's console, key-value stores, HTTP endpoints and child processes.
 //!
 //! Everything that Tidegate does outside its own memory goes through one of these modules. They know nothing of
 //! runbooks: they connect, ask, change, and say precisely what became of it.
@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`postgres`] | `postgres` | an address, a session, and one named transaction that ends committed, rolled back or unknown |
 //! | [`pgbouncer`] | `postgres` | `SHOW` lists of a pooler's console |
+//! | [`kv`] | `kv` | values with metadata and expiry under keys, written on condition of a version |
 //! | [`http`] | `http` | one request, one bounded answer, and whether an unanswered request may have arrived |
 //! | [`process`] | `process` | a program with a listed environment, bounded in time and output, that leaves nothing behind |
 //!
@@ -19,6 +20,9 @@ pub mod postgres;
 
 #[cfg(feature = "postgres")]
 pub mod pgbouncer;
+
+#[cfg(feature = "kv")]
+pub mod kv;
 
 #[cfg(feature = "http")]
 pub mod http;

@@ -19,7 +19,7 @@
 //! Amounts are integer micro-dollars. A transaction names its tenant by `app.set_community_context`; without it a SELECT
 //! finds no row, an INSERT is refused (42501), and a function that needs a tenant raises (P0001).
 //!
-//! The service ([`serve`](serve()), [`App`]) does what the functions of migration 0018 do, over HTTP; [`Ledger`] does it for
+//! The service ([`serve`](mod@serve), [`App`]) does what the functions of migration 0018 do, over HTTP; [`Ledger`] does it for
 //! programs.
 //!
 //! | module | in one sentence |

@@ -178,7 +178,7 @@ async fn without_a_bucket_the_routes_that_need_it_answer_500_and_the_others_go_o
     );
     world
         .database
-        .execute("INSERT INTO vfs_registry VALUES ('b2', 'blob', 'ann', NULL, NULL, NULL, now())")
+        .execute("INSERT INTO vfs_registry (id, object_type, owner_id, created_at) VALUES ('b2', 'blob', 'ann', now())")
         .await;
     assert_eq!(ann.stage("s2", "b2", None).await.status.as_u16(), 201);
     assert_eq!(ann.read("b2").await.refusal(), (500, "Failed to read blob data".into()));
