@@ -17,8 +17,16 @@ const VARIABLE: &str = "TIDEGATE_SOAK";
 const SYSTEMS: [&str; 3] = ["accounts", "vfs", "ledger"];
 
 /// The claims that are measured, one binary each. They stand last: a figure wants a machine that does nothing else.
-const BENCHMARKS: [&str; 6] =
-    ["check_2000", "migrate_200", "compare_2m", "backfill_2m", "barrier", "vfs_sync"];
+const BENCHMARKS: [&str; 8] = [
+    "check_2000",
+    "migrate_200",
+    "compare_2m",
+    "backfill_2m",
+    "barrier",
+    "vfs_sync",
+    "vfs_client",
+    "ledger_debits",
+];
 
 /// Runs the long forms whose names contain `filter`, and prints what they print: the figures. Without a filter the
 /// demonstrations and the benchmarks run, too.
