@@ -9,7 +9,9 @@
 //! test can refuse, lose or delay any of its operations.
 
 pub mod clock;
+pub mod snapshot;
 pub mod sqlite;
+pub mod watched;
 
 use std::fmt;
 use std::sync::Arc;

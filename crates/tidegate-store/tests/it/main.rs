@@ -10,6 +10,9 @@ mod door;
 mod doubt;
 #[cfg(test)]
 mod http;
+#[cfg(feature = "kv")]
+#[cfg(test)]
+mod kv_snapshot;
 #[cfg(test)]
 mod listening;
 #[cfg(test)]

@@ -1,0 +1,109 @@
+//! Whose the records are whose keys do not say it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tidegate_store::kv::{Entry, Key};
+
+use crate::asking::Asking;
+use crate::{Plan, RekeyError};
+
+/// Most records of one scan.
+const SCANNED_MAX: usize = 2_000_000;
+/// Records of one page: their bodies are read.
+const PAGE: usize = 200;
+
+/// One scan of the records that are rewritten in place, for all the subjects of a cohort: by whom they name.
+///
+/// Each record is read and judged again when it is processed. What is written after the scan is found by the next.
+#[derive(Debug, Clone, Default)]
+pub struct InPlaceOwners(Arc<Scanned>);
+
+#[derive(Debug, Default)]
+struct Scanned {
+    /// By rule and name.
+    named: BTreeMap<String, BTreeMap<String, Vec<Key>>>,
+    /// By rule: keys of what is not JSON, and its text.
+    unreadable: Vec<Unreadable>,
+}
+
+#[derive(Debug, Clone)]
+struct Unreadable {
+    rule: String,
+    key: Key,
+    text: String,
+}
+
+impl InPlaceOwners {
+    pub(crate) async fn scan(store: &Asking, plan: &Plan) -> Result<Self, RekeyError> {
+        let (mut owners, mut scanned) = (Scanned::default(), 0);
+        for rule in plan.rules.iter().filter(|rule| rule.is_in_place()) {
+            let mut after: Option<Key> = None;
+            loop {
+                let page = store.list(&rule.namespace, rule.prefix(), after.as_ref(), PAGE).await?;
+                let keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
+                scanned += keys.len();
+                if scanned > SCANNED_MAX {
+                    return Err(RekeyError::TooMany {
+                        what: "records that are kept in place",
+                        limit: SCANNED_MAX,
+                    });
+                }
+                for (key, entry) in keys.iter().zip(store.get_many(&rule.namespace, &keys).await?) {
+                    if let Some(entry) = entry {
+                        owners.take(&rule.name, &rule.proof_pointers, key, &entry);
+                    }
+                }
+                after = keys.into_iter().last();
+                if page.complete {
+                    break;
+                }
+            }
+        }
+        Ok(Self(Arc::new(owners)))
+    }
+
+    /// The keys of records that name one of these, or that are broken and have one of them in their text; in order.
+    pub(crate) fn keys_of(&self, rule: &str, spellings: &[String]) -> Vec<Key> {
+        let by_name = self.0.named.get(rule);
+        let named = spellings.iter().filter_map(|spelling| by_name?.get(spelling)).flatten();
+        let broken = self.0.unreadable.iter().filter(|broken| broken.rule == rule);
+        let broken = broken.filter(|broken| broken.names(spellings)).map(|broken| &broken.key);
+        let keys: BTreeSet<&Key> = named.chain(broken).collect();
+        keys.into_iter().cloned().collect()
+    }
+
+    /// How many records are not JSON and have none of these names in them.
+    pub(crate) fn unattributed(&self, spellings: &[String]) -> u64 {
+        self.0.unreadable.iter().map(|broken| u64::from(!broken.names(spellings))).sum()
+    }
+
+    /// The records that are not JSON: their rule and key.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&str, &Key)> {
+        self.0.unreadable.iter().map(|broken| (broken.rule.as_str(), &broken.key))
+    }
+}
+
+impl Scanned {
+    fn take(&mut self, rule: &str, pointers: &[String], key: &Key, entry: &Entry) {
+        let Ok(body) = serde_json::from_slice::<Value>(&entry.value) else {
+            // Enough to find a name in it.
+            let text = String::from_utf8_lossy(&entry.value).chars().take(64 * 1024).collect();
+            self.unreadable.push(Unreadable { rule: rule.to_owned(), key: key.clone(), text });
+            return;
+        };
+        let names: BTreeSet<&str> =
+            pointers.iter().filter_map(|pointer| body.pointer(pointer)?.as_str()).collect();
+        let by_name = self.named.entry(rule.to_owned()).or_default();
+        for name in names {
+            by_name.entry(name.to_owned()).or_default().push(key.clone());
+        }
+    }
+}
+
+impl Unreadable {
+    fn names(&self, spellings: &[String]) -> bool {
+        spellings.iter().any(|spelling| self.text.contains(&Value::from(spelling.as_str()).to_string()))
+    }
+}

@@ -1,0 +1,134 @@
+//! Changes values within a JSON text and leaves every other byte of it.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The text of `before` with the values that differ in `after` replaced. Where fields or elements came or went, the
+/// innermost object or array around them is written anew, in the order of `after`.
+pub(crate) fn patched(text: &str, before: &Value, after: &Value) -> String {
+    if before == after {
+        return text.to_owned();
+    }
+    let parts: Option<Vec<(&str, &Value, &Value)>> = match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            serde_json::from_str::<Fields<'_>>(text).ok().and_then(|Fields(fields)| {
+                // A key that is there twice has only its last value in `before`: such an object is written anew.
+                let same_keys = fields.len() == old.len() && old.keys().eq(new.keys());
+                let parts = fields.iter().zip(old.values().zip(new.values()));
+                same_keys.then(|| parts.map(|(raw, (old, new))| (raw.get(), old, new)).collect())
+            })
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            serde_json::from_str::<Elements<'_>>(text).ok().and_then(|Elements(elements)| {
+                let same_length = elements.len() == old.len() && old.len() == new.len();
+                let parts = elements.iter().zip(old.iter().zip(new));
+                same_length.then(|| parts.map(|(raw, (old, new))| (raw.get(), old, new)).collect())
+            })
+        }
+        _ => None,
+    };
+    parts.and_then(|parts| spliced(text, &parts)).unwrap_or_else(|| after.to_string())
+}
+
+/// The text with its parts patched. Each part is a slice of the text, in order.
+fn spliced(text: &str, parts: &[(&str, &Value, &Value)]) -> Option<String> {
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for (part, before, after) in parts {
+        let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        out.push_str(text.get(at..start)?);
+        out.push_str(&patched(part, before, after));
+        at = start + part.len();
+    }
+    out.push_str(text.get(at..)?);
+    Some(out)
+}
+
+/// The values of an object, as they are written, in order and with repeated keys.
+struct Fields<'a>(Vec<&'a RawValue>);
+
+/// The elements of an array, as they are written.
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut values = Vec::new();
+                while map.next_key::<IgnoredAny>()?.is_some() {
+                    values.push(map.next_value::<&'de RawValue>()?);
+                }
+                Ok(Fields(values))
+            }
+        }
+        deserializer.deserialize_map(Seen)
+    }
+}
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements<'de>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element::<&'de RawValue>()? {
+                    values.push(value);
+                }
+                Ok(Elements(values))
+            }
+        }
+        deserializer.deserialize_seq(Seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn with(text: &str, pointer: &str, to: Value) -> String {
+        let before: Value = serde_json::from_str(text).unwrap();
+        let mut after = before.clone();
+        *after.pointer_mut(pointer).unwrap() = to;
+        patched(text, &before, &after)
+    }
+
+    #[test]
+    fn only_the_named_value_changes_and_every_other_byte_stays() {
+        let text = "{ \"n\": 1.00, \"big\":123456789012345678901234567890,\n \"a\": [ {\"userId\" : \"J\\u0061mes\"}, 2e2 ] , \"é\\/\": null}\n";
+        let expected = text.replace("\"J\\u0061mes\"", "\"u-1\"");
+        assert_eq!(with(text, "/a/0/userId", json!("u-1")), expected);
+    }
+
+    #[test]
+    fn an_object_with_a_key_twice_is_written_anew_so_that_no_old_name_is_left_in_it() {
+        let text = r#"{"userId":"James","userId":"James","x":1}"#;
+        assert_eq!(with(text, "/userId", json!("u-1")), r#"{"userId":"u-1","x":1}"#);
+    }
+
+    #[test]
+    fn fields_that_come_are_written_in_the_innermost_object_only() {
+        let text = r#"{"a": 1.0, "b": { "c":  2 }}"#;
+        let before: Value = serde_json::from_str(text).unwrap();
+        let mut after = before.clone();
+        after["b"]["d"] = json!(3);
+        assert_eq!(patched(text, &before, &after), r#"{"a": 1.0, "b": {"c":2,"d":3}}"#);
+    }
+}

@@ -1,0 +1,278 @@
+//! Reads records in pages and judges them.
+
+use std::collections::HashMap;
+
+use tidegate_store::kv::{Entry, Key, KvError, Namespace, UnixSecond, Version};
+
+use crate::asking::Asking;
+use crate::claims::Answers;
+use crate::document::sha256;
+use crate::known::{Known, hash_of};
+use crate::payload::{Owner, rewritten};
+use crate::report::List;
+use crate::stream::Item;
+use crate::verdict::{Case, Copied, Decided, judge};
+use crate::{Claims, Plan, Refusal, RekeyError, Rule, RuleCounts, Subject, Verdict};
+
+/// Records of the first page; how large they are is not known then.
+const FIRST_PAGE: usize = 64;
+/// Bytes that a page should have at most; the next page has fewer records where it had more.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Records of the largest page.
+const PAGE_RECORDS_MAX: usize = 500;
+
+/// A record that was judged.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) item: Item,
+    pub(crate) source: Entry,
+    pub(crate) destination: Option<(Key, Option<Entry>)>,
+    pub(crate) copied: Copied,
+    pub(crate) verdict: Verdict,
+}
+
+impl Judged {
+    /// Its numbers.
+    pub(crate) fn counts(&self) -> RuleCounts {
+        let mut counts = RuleCounts { scanned: 1, ..RuleCounts::default() };
+        match &self.verdict {
+            Verdict::NotOurs => counts.scanned = 0,
+            Verdict::Copy(_) => counts.migrated = 1,
+            Verdict::Identical => counts.identical = 1,
+            Verdict::SkippedNewer => counts.skipped_newer = 1,
+            Verdict::DeletedSince => counts.deleted_since = 1,
+            Verdict::Expired => counts.expired = 1,
+            Verdict::Left => counts.left = 1,
+            Verdict::Conflict(_) => counts.conflicts = 1,
+            Verdict::Quarantine(_) => counts.quarantined = 1,
+            Verdict::Failed(_) => counts.failed = 1,
+        }
+        counts
+    }
+
+    /// Its line in a report, if it has one.
+    pub(crate) fn refusal(&self, rule: &Rule) -> Option<(List, Refusal)> {
+        let (list, reason) = match &self.verdict {
+            Verdict::Conflict(reason) => (List::Conflicts, reason),
+            Verdict::Quarantine(reason) => (List::Quarantined, reason),
+            Verdict::Failed(reason) => (List::Errors, reason),
+            _ => return None,
+        };
+        let refusal = Refusal {
+            rule: rule.name.clone(),
+            namespace: rule.namespace.to_string(),
+            key: self.item.key.to_string(),
+            reason: reason.clone(),
+        };
+        Some((list, refusal))
+    }
+
+    /// Whether the ledger is to remember this version of the record.
+    pub(crate) fn settles(&self, rule: &Rule) -> bool {
+        let is_settled =
+            matches!(self.verdict, Verdict::Copy(_) | Verdict::Identical | Verdict::SkippedNewer);
+        is_settled && (rule.is_in_place() || self.copied.source != Some(self.source.version))
+    }
+}
+
+/// Judges the records of one subject.
+#[derive(Debug)]
+pub(crate) struct Judging<'a> {
+    pub(crate) store: &'a Asking,
+    pub(crate) plan: &'a Plan,
+    pub(crate) claims: &'a dyn Claims,
+    pub(crate) subject: &'a Subject,
+    answers: Answers,
+    page: usize,
+    /// In a dry run: which record would stand at a new key by now.
+    would_stand: Option<HashMap<(Namespace, Key), Item>>,
+}
+
+impl<'a> Judging<'a> {
+    pub(crate) fn new(
+        store: &'a Asking,
+        plan: &'a Plan,
+        claims: &'a dyn Claims,
+        subject: &'a Subject,
+        is_dry: bool,
+    ) -> Self {
+        let would_stand = is_dry.then(HashMap::new);
+        Self { store, plan, claims, subject, answers: Answers::default(), page: FIRST_PAGE, would_stand }
+    }
+
+    /// How many records the next page should have.
+    pub(crate) fn page(&self) -> usize {
+        self.page
+    }
+
+    /// Judges these, in order. Those that are not there any more are left out.
+    pub(crate) async fn judge(&mut self, known: &Known, items: Vec<Item>) -> Result<Vec<Judged>, RekeyError> {
+        let now = self.store.now().await?;
+        let sources = self.read(items.iter().map(|item| (item.rule, Some(item.key.clone())))).await?;
+        let mut there: Vec<(Item, Entry)> =
+            items.into_iter().zip(sources).filter_map(|(item, entry)| Some((item, entry?))).collect();
+        for (item, _) in &there {
+            self.learn(item).await?;
+        }
+        let keys: Vec<Option<Key>> = there.iter().map(|(item, _)| self.destination(item)).collect();
+        let wanted = there.iter().zip(&keys).map(|((item, _), key)| (item.rule, key.clone()));
+        let destinations = self.read(wanted).await?;
+        let bytes = there.iter().map(|(_, entry)| entry.value.len());
+        let bytes: usize = bytes.chain(destinations.iter().flatten().map(|entry| entry.value.len())).sum();
+        self.page = match bytes > PAGE_BYTES {
+            true => (self.page / 2).max(1),
+            false => (self.page * 2).min(PAGE_RECORDS_MAX),
+        };
+        let mut standing = self.standing(&there, &keys, now).await?;
+        let mut judged = Vec::with_capacity(there.len());
+        for (((item, source), key), destination) in there.drain(..).zip(keys).zip(destinations) {
+            let Some(rule) = self.plan.rules.get(item.rule) else { continue };
+            let place = match &self.would_stand {
+                Some(_) => key.clone().map(|key| (rule.namespace.clone(), key)),
+                None => None,
+            };
+            let simulated = place.as_ref().and_then(|place| standing.get(place).cloned());
+            let destination = simulated.or(destination);
+            let one = self.one(known, item, rule, source, key, destination, now);
+            if let (Verdict::Copy(copy), Some(place), Some(would_stand)) =
+                (&one.verdict, place, &mut self.would_stand)
+                && !rule.is_in_place()
+            {
+                would_stand.insert(place.clone(), one.item.clone());
+                let entry = Entry {
+                    value: copy.value.clone(),
+                    metadata: copy.metadata.clone(),
+                    expires_at: copy.expires_at,
+                    version: Version(0),
+                };
+                standing.insert(place, entry);
+            }
+            judged.push(one);
+        }
+        Ok(judged)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that one judgement needs, at its only call")]
+    fn one(
+        &self,
+        known: &Known,
+        item: Item,
+        rule: &Rule,
+        source: Entry,
+        key: Option<Key>,
+        destination: Option<Entry>,
+        now: UnixSecond,
+    ) -> Judged {
+        let copied = known.ledger.copied(&rule.namespace, &item.key, key.as_ref());
+        let verdict = match &item.forced {
+            Some(reason) => Verdict::Failed(reason.clone()),
+            None => judge(&Case {
+                plan: self.plan,
+                rule,
+                subject: self.subject,
+                spelling: &item.spelling,
+                key: &item.key,
+                source: &source,
+                destination: destination.as_ref().filter(|_| !rule.is_in_place()),
+                copied,
+                decision: self.decision(known, rule, &item, &source),
+                claims: &self.answers,
+                now,
+            }),
+        };
+        Judged { item, source, destination: key.map(|key| (key, destination)), copied, verdict }
+    }
+
+    fn decision(&self, known: &Known, rule: &Rule, item: &Item, source: &Entry) -> Option<Decided> {
+        if known.decisions.is_empty() {
+            return None;
+        }
+        let hash = hash_of(&rule.namespace, &item.key);
+        known.decided(&self.subject.id, &hash, || sha256(&source.value))
+    }
+
+    /// The new key of a record; none: it has none, or stays.
+    fn destination(&self, item: &Item) -> Option<Key> {
+        let rule = self.plan.rules.get(item.rule)?;
+        if rule.is_in_place() {
+            return None;
+        }
+        rule.destination(self.subject, &item.spelling, &item.key, &*self.plan.rewrite).ok()
+    }
+
+    async fn learn(&mut self, item: &Item) -> Result<(), RekeyError> {
+        let Some(rule) = self.plan.rules.get(item.rule) else { return Ok(()) };
+        let asked: &[String] = if rule.is_in_place() { &self.subject.spellings } else { &[] };
+        for spelling in
+            asked.iter().map(String::as_str).chain((!rule.is_in_place()).then_some(&*item.spelling))
+        {
+            let learned = self.answers.learn(self.claims, spelling).await;
+            learned.map_err(|source| RekeyError::Claims { spelling: spelling.to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// What stands at each of these keys of a rule, in their order; one call a namespace.
+    async fn read(
+        &self,
+        wanted: impl Iterator<Item = (usize, Option<Key>)>,
+    ) -> Result<Vec<Option<Entry>>, KvError> {
+        let mut by_namespace: Vec<(&Namespace, Vec<usize>, Vec<Key>)> = Vec::new();
+        let mut count = 0;
+        for (index, (rule, key)) in wanted.enumerate() {
+            count = index + 1;
+            let (Some(rule), Some(key)) = (self.plan.rules.get(rule), key) else { continue };
+            match by_namespace.iter_mut().find(|(namespace, ..)| **namespace == rule.namespace) {
+                Some((_, indexes, keys)) => {
+                    indexes.push(index);
+                    keys.push(key);
+                }
+                None => by_namespace.push((&rule.namespace, vec![index], vec![key])),
+            }
+        }
+        let mut found: Vec<Option<Entry>> = vec![None; count];
+        for (namespace, indexes, keys) in by_namespace {
+            for (index, entry) in indexes.into_iter().zip(self.store.get_many(namespace, &keys).await?) {
+                if let Some(place) = found.get_mut(index) {
+                    *place = entry;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// In a dry run: what earlier records would have put at these records' new keys.
+    async fn standing(
+        &self,
+        there: &[(Item, Entry)],
+        keys: &[Option<Key>],
+        now: UnixSecond,
+    ) -> Result<HashMap<(Namespace, Key), Entry>, KvError> {
+        let mut standing = HashMap::new();
+        let Some(would_stand) = &self.would_stand else { return Ok(standing) };
+        let (mut places, mut earlier) = (Vec::new(), Vec::new());
+        for ((item, _), key) in there.iter().zip(keys) {
+            let (Some(rule), Some(key)) = (self.plan.rules.get(item.rule), key) else { continue };
+            let place = (rule.namespace.clone(), key.clone());
+            if let Some(before) = would_stand.get(&place) {
+                places.push(place);
+                earlier.push(before.clone());
+            }
+        }
+        let sources = self.read(earlier.iter().map(|item| (item.rule, Some(item.key.clone())))).await?;
+        for ((place, item), source) in places.into_iter().zip(earlier).zip(sources) {
+            let (Some(rule), Some(source)) = (self.plan.rules.get(item.rule), source) else { continue };
+            let body = (!rule.opaque).then(|| serde_json::from_slice(&source.value).ok()).flatten();
+            let (plan, subject, spelling) = (self.plan, self.subject, &*item.spelling);
+            // How a decision rewrites it makes no difference to its time.
+            let owner = Owner { plan, rule, subject, spelling, given: false };
+            if let Ok(payload) = rewritten(owner, &source, body.as_ref())
+                && source.expires_at.is_none_or(|end| end > now)
+            {
+                let (value, metadata) = (payload.value, payload.metadata);
+                standing.insert(place, Entry { value, metadata, ..source });
+            }
+        }
+        Ok(standing)
+    }
+}

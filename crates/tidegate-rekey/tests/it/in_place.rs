@@ -1,0 +1,74 @@
+//! Records whose key stays.
+
+use serde_json::json;
+use tidegate_rekey::Reason;
+
+use crate::world::{MID, START, World, bounds, james, of, put, subject};
+
+#[tokio::test]
+async fn the_owner_in_the_body_changes_and_key_end_and_metadata_stay() {
+    let world = World::new();
+    let text = r#"{"userId": "James", "metadata": {"originalKey": "trip:James:hns_James_d"}, "n": 1.0}"#;
+    world
+        .write(put("TRASH", "trash:1", text, Some(r#"{"originalKey":"trip:James:1"}"#), Some(START + 99)))
+        .await;
+    world.put("TRASH", "trash:2", &json!({"userId": "u-1"})).await;
+    world.put("TRASH", "trash:3", &json!({"userId": "Bob"})).await;
+    let before = world.contents("TRASH").await;
+    let dry = world.rekey().dry(&james()).await.unwrap();
+    let report = world.apply(&james()).await;
+    assert_eq!(dry.counts, report.counts);
+    assert_eq!((report.done, of(&report, "trash").scanned, report.migrated), (true, 1, 1));
+    let moved = world.get("TRASH", "trash:1").await.unwrap();
+    let expected = r#"{"userId": "u-1", "metadata": {"originalKey": "trip:u-1:hns_u-1_d"}, "n": 1.0}"#;
+    assert_eq!(std::str::from_utf8(&moved.value).unwrap(), expected);
+    assert_eq!(moved.metadata.as_deref(), Some(r#"{"originalKey":"trip:u-1:1"}"#));
+    assert_eq!(moved.expires_at.unwrap().0, START + 99);
+    let after = world.contents("TRASH").await;
+    assert_eq!((&after["trash:2"], &after["trash:3"]), (&before["trash:2"], &before["trash:3"]));
+    assert_eq!(world.apply(&james()).await.counts.total().scanned, 0);
+}
+
+#[tokio::test]
+async fn one_scan_serves_a_cohort_and_each_record_is_read_again() {
+    let world = World::with(&[("u-1", &["James"]), ("u-2", &["Bob"])]);
+    for (key, user) in [("trash:1", "James"), ("trash:2", "Bob"), ("trash:3", "James")] {
+        world.put("TRASH", key, &json!({"userId": user, "updatedAt": MID})).await;
+    }
+    let rekey = world.rekey();
+    let scan = rekey.scan_in_place().await.unwrap();
+    // Changed hands since.
+    world.put("TRASH", "trash:3", &json!({"userId": "Bob"})).await;
+    let bob = subject("u-2", &["Bob"]);
+    assert_eq!(rekey.dry_with(&james(), &scan).await.unwrap().migrated, 1);
+    assert_eq!(rekey.apply_with(&james(), bounds(), "jane", &scan).await.unwrap().migrated, 1);
+    assert_eq!(rekey.apply_with(&bob, bounds(), "jane", &scan).await.unwrap().migrated, 1);
+    assert_eq!(world.json("TRASH", "trash:3").await.unwrap(), json!({"userId": "Bob"}));
+    assert_eq!(rekey.apply(&bob, bounds(), "jane").await.unwrap().migrated, 1, "the next scan finds it");
+}
+
+#[tokio::test]
+async fn a_shared_name_in_a_body_is_quarantined_and_one_of_a_third_party_too() {
+    let world = World::with(&[("u-1", &["James", "Jim"]), ("u-2", &["james"])]);
+    let both = subject("u-1", &["James", "Jim"]);
+    world.put("TRASH", "trash:1", &json!({"userId": "James"})).await;
+    world.put("TRASH", "trash:2", &json!({"userId": "Jim"})).await;
+    world.put("TRASH", "trash:3", &json!({"userId": "Jim", "backup": {"userId": "Eve"}})).await;
+    let report = world.apply(&both).await;
+    assert_eq!((report.done, report.migrated, report.quarantined.len()), (false, 1, 2));
+    assert_eq!(report.quarantined[1].reason, Reason::OtherOwner { named: "Eve".to_owned() });
+    assert_eq!(world.json("TRASH", "trash:1").await.unwrap(), json!({"userId": "James"}));
+}
+
+#[tokio::test]
+async fn a_broken_record_is_an_error_of_whoever_it_names_and_counted_otherwise() {
+    let world = World::new();
+    world.write(put("TRASH", "trash:1", r#"{"userId":"James","#, None, None)).await;
+    world.write(put("TRASH", "trash:2", "%", None, None)).await;
+    let report = world.apply(&james()).await;
+    assert_eq!((report.done, report.errors.len(), report.unattributed), (false, 1, 1));
+    assert_eq!(report.errors[0].key, "trash:1");
+    assert!(matches!(report.errors[0].reason, Reason::NotJson { .. }));
+    let scan = world.rekey().scan_in_place().await.unwrap();
+    assert_eq!(scan.unreadable().count(), 2);
+}

@@ -1,0 +1,177 @@
+//! An account and everything of it, removed: the keys of the id, the keys of every name that is provably the user's, both
+//! indexes, sessions and tokens. The audit trail stays.
+//!
+//! A marker is written first and removed last: a deletion that was cut off is taken up again, and nobody signs in meanwhile.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tidegate_store::kv::{Change, Condition, Key, Namespace, PAGE_MAX, Write};
+
+use crate::app::{App, AppError};
+use crate::index::{self, RECORDS_MAX};
+use crate::record::Kind;
+use crate::user;
+use crate::{keyspace, session, token};
+
+/// Most deletions that are taken up at a start.
+const RESUMED_MAX: usize = 10_000;
+
+fn marker(id: &str) -> Result<Key, AppError> {
+    Ok(Key::new(format!("deletion:{id}"))?)
+}
+
+/// Whether this account is being deleted.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn is_under_way(app: &App, id: &str) -> Result<bool, AppError> {
+    Ok(app.store().get(&keyspace::users(), &marker(id)?).await?.is_some())
+}
+
+/// Deletes an account.
+///
+/// # Errors
+/// [`AppError`]; called again it goes on.
+///
+/// # Idempotence
+/// What is gone is gone; a second call finds nothing.
+pub async fn delete(app: &App, id: &str) -> Result<(), AppError> {
+    // Names are looked at before anything is gone that they follow from.
+    if let Some(account) = user::by_id(app, id).await? {
+        let own = app.user_claims().own(id, &account.value()).await?;
+        let noted = json!({ "core": account.value(), "own": own });
+        let put = Change::Put { value: Bytes::from(noted.to_string()), metadata: None, expires_at: None };
+        one(app, keyspace::users(), marker(id)?, put).await?;
+    }
+    resume(app, id).await
+}
+
+/// Takes up all deletions that were cut off; how many.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn resume_all(app: &App) -> Result<usize, AppError> {
+    let listed = app.store().list_all(&keyspace::users(), "deletion:", RESUMED_MAX).await?;
+    let ids: Vec<String> = listed
+        .iter()
+        .filter_map(|listed| listed.key.as_str().strip_prefix("deletion:"))
+        .map(str::to_owned)
+        .collect();
+    for id in &ids {
+        resume(app, id).await?;
+    }
+    Ok(ids.len())
+}
+
+async fn resume(app: &App, id: &str) -> Result<(), AppError> {
+    let key = marker(id)?;
+    let Some(entry) = app.store().get(&keyspace::users(), &key).await? else { return Ok(()) };
+    let noted: Value = serde_json::from_slice(&entry.value)
+        .map_err(|error| AppError::Corrupt { key: key.to_string(), message: error.to_string() })?;
+    let own: Vec<(String, Vec<String>)> =
+        noted.get("own").and_then(|own| serde_json::from_value(own.clone()).ok()).unwrap_or_default();
+    session::end_all(app, id, None).await?;
+    let tokens = token::keys(app, id).await?;
+    remove(app, &keyspace::sessions(), tokens).await?;
+    prefix(app, &keyspace::sessions(), &format!("tokens:{id}:"), &[]).await?;
+    let owners =
+        own.iter().map(|(name, longer)| (name.as_str(), longer.as_slice())).chain([(id, [].as_slice())]);
+    for (owner, longer) in owners {
+        for kind in Kind::ALL {
+            let begins = |name: &str| format!("{}{name}:", kind.prefix());
+            let longer: Vec<String> = longer.iter().map(|name| begins(name)).collect();
+            prefix(app, &kind.namespace(), &begins(owner), &longer).await?;
+        }
+        let longer: Vec<String> = longer.iter().map(|name| format!("meta:user:{name}:")).collect();
+        prefix(app, &keyspace::logs(), &format!("meta:user:{owner}:"), &longer).await?;
+        let mut keys = Vec::new();
+        for kept in ["settings", "db", "session", "cred"] {
+            keys.push(Key::new(format!("hns:{kept}:{owner}"))?);
+        }
+        keys.push(Key::new(format!("lock:sync:{owner}"))?);
+        remove(app, &keyspace::hughesnet(), keys).await?;
+        remove(app, &keyspace::user_settings(), vec![keyspace::settings(owner)?]).await?;
+        remove(app, &keyspace::users(), vec![Key::new(format!("authenticators:{owner}"))?]).await?;
+        index::wipe(app.store().as_ref(), owner).await?;
+    }
+    let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).chain([id]).collect();
+    in_place(app, &keyspace::trash(), "trash:", "/userId", &names).await?;
+    in_place(app, &keyspace::hughesnet_orders(), "hns:order:", "/ownerId", &names).await?;
+    links(app, &names).await?;
+    prefix(app, &keyspace::migrations(), &format!("migration:{id}:"), &[]).await?;
+    let text = |pointer: &str| noted.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let mut keys = vec![keyspace::user(id)?, Key::new(format!("user:stats:{id}"))?];
+    for claimed in [keyspace::user_name(text("/core/username")), keyspace::email(text("/core/email"))] {
+        let claimed = claimed?;
+        let held = app.store().get(&keyspace::users(), &claimed).await?;
+        // Somebody else may have taken it since.
+        if held.is_some_and(|entry| String::from_utf8_lossy(&entry.value).trim_matches('"') == id) {
+            keys.push(claimed);
+        }
+    }
+    keys.push(key);
+    remove(app, &keyspace::users(), keys).await
+}
+
+/// Keys of links whose value is one of the owner's names.
+async fn links(app: &App, names: &[&str]) -> Result<(), AppError> {
+    let users = keyspace::users();
+    for begins in ["credential:", "idx:credential:", "stripe:customer:"] {
+        let mut gone = Vec::new();
+        for (key, entry) in index::entries(app.store().as_ref(), &users, begins).await? {
+            let value = String::from_utf8_lossy(&entry.value).into_owned();
+            if names.contains(&value.trim_matches('"')) {
+                gone.push(key);
+            }
+        }
+        remove(app, &users, gone).await?;
+    }
+    Ok(())
+}
+
+/// Keys that say nothing of their owner, by their bodies.
+async fn in_place(
+    app: &App,
+    namespace: &Namespace,
+    begins: &str,
+    pointer: &str,
+    names: &[&str],
+) -> Result<(), AppError> {
+    let mut gone = Vec::new();
+    for (key, entry) in index::entries(app.store().as_ref(), namespace, begins).await? {
+        let body: Option<Value> = serde_json::from_slice(&entry.value).ok();
+        let owner = body.as_ref().and_then(|body| body.pointer(pointer)).and_then(Value::as_str);
+        if owner.is_some_and(|owner| names.contains(&owner)) {
+            gone.push(key);
+        }
+    }
+    remove(app, namespace, gone).await
+}
+
+/// All keys of a prefix but those of longer ones.
+async fn prefix(app: &App, namespace: &Namespace, begins: &str, longer: &[String]) -> Result<(), AppError> {
+    let listed = app.store().list_all(namespace, begins, RECORDS_MAX).await?;
+    let keys = listed.into_iter().map(|listed| listed.key);
+    let gone =
+        keys.filter(|key| !longer.iter().any(|longer| key.as_str().starts_with(longer.as_str()))).collect();
+    remove(app, namespace, gone).await
+}
+
+async fn remove(app: &App, namespace: &Namespace, keys: Vec<Key>) -> Result<(), AppError> {
+    let delete = |key: &Key| Write {
+        namespace: namespace.clone(),
+        key: key.clone(),
+        change: Change::Delete,
+        condition: Condition::Always,
+    };
+    for keys in keys.chunks(PAGE_MAX) {
+        let writes: Vec<Write> = keys.iter().map(delete).collect();
+        app.store().write_each(&writes).await?;
+    }
+    Ok(())
+}
+
+async fn one(app: &App, namespace: Namespace, key: Key, change: Change) -> Result<(), AppError> {
+    app.store().write_each(&[Write { namespace, key, change, condition: Condition::Always }]).await?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The service over HTTP.
+
+mod admin;
+mod auth;
+mod guard;
+mod identity;
+mod records;
+mod reply;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::app::App;
+use reply::Failure;
+
+/// Most bytes of a body: 1 MiB.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(auth::routes())
+        .merge(records::routes())
+        .merge(admin::routes())
+        .layer(from_fn(guard::guard))
+        .route("/health", get(|| async { "ok" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "Not found") })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(app)
+}
+
+/// Whether the store answers.
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Failure> {
+    app.reads_legacy().await?;
+    Ok("ready")
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics().render()).into_response()
+}

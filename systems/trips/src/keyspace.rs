@@ -1,0 +1,162 @@
+//! Every key of the service. An owner in a key is the user's id; before the migration it was one of the user's names.
+
+use serde_json::Value;
+use tidegate_store::kv::{Key, KvError, Namespace};
+
+/// Keys that begin so are of tools, in every namespace: the service neither lists nor removes them.
+pub const RESERVED_PREFIX: &str = "tidegate:";
+
+/// Whether reads look at legacy keys, in [`migrations`].
+pub const DUAL_READ_KEY: &str = "migration:dual_read";
+
+/// How long a tombstone stays: 30 days.
+pub const TOMBSTONE_SECONDS: i64 = 2_592_000;
+
+/// How long somebody stays signed in: 7 days.
+pub const SESSION_SECONDS: i64 = 604_800;
+
+macro_rules! namespaces {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name() -> Namespace {
+                fixed($text)
+            }
+        )*
+
+        /// All of them.
+        #[must_use]
+        pub fn all() -> Vec<Namespace> {
+            vec![$(fixed($text)),*]
+        }
+    };
+}
+
+namespaces! {
+    /// Trips, and what is counted of a user.
+    logs = "BETA_LOGS_KV";
+    /// Expenses.
+    expenses = "BETA_EXPENSES_KV";
+    /// Mileage. The binding was spelled `BETA_MILLAGE_KV` at first; both names mean this namespace.
+    mileage = "BETA_MILEAGE_KV";
+    /// What was deleted before tombstones stood in place.
+    trash = "BETA_TRASH_KV";
+    /// What the sync of orders keeps of a user.
+    hughesnet = "BETA_HUGHESNET_KV";
+    /// Orders.
+    hughesnet_orders = "BETA_HUGHESNET_ORDERS_KV";
+    /// Settings.
+    user_settings = "BETA_USER_SETTINGS_KV";
+    /// Accounts.
+    users = "BETA_USERS_KV";
+    /// Sessions and tokens.
+    sessions = "BETA_SESSIONS_KV";
+    /// The migration's own, and the audit trail.
+    migrations = "BETA_MIGRATIONS_KV";
+    /// Indexes.
+    index = "TRIP_INDEX";
+}
+
+#[expect(clippy::expect_used, reason = "the names above are letters and `_`")]
+fn fixed(name: &str) -> Namespace {
+    Namespace::new(name).expect("a namespace's name")
+}
+
+/// The namespace that a binding's name means; both spellings of mileage are one.
+#[must_use]
+pub fn bound(binding: &str) -> Option<Namespace> {
+    let binding = if binding == "BETA_MILLAGE_KV" { "BETA_MILEAGE_KV" } else { binding };
+    all().into_iter().find(|namespace| namespace.as_str() == binding)
+}
+
+/// `user:U`
+pub(crate) fn user(id: &str) -> Result<Key, KvError> {
+    Key::new(format!("user:{id}"))
+}
+
+/// `idx:username:<lower>`
+pub(crate) fn user_name(name: &str) -> Result<Key, KvError> {
+    Key::new(format!("idx:username:{}", name.to_lowercase()))
+}
+
+/// `idx:email:<lower>`
+pub(crate) fn email(address: &str) -> Result<Key, KvError> {
+    Key::new(format!("idx:email:{}", address.to_lowercase()))
+}
+
+/// `settings:U`
+pub(crate) fn settings(owner: &str) -> Result<Key, KvError> {
+    Key::new(format!("settings:{owner}"))
+}
+
+/// `meta:user:U:trip_count`
+pub(crate) fn trip_count(id: &str) -> Result<Key, KvError> {
+    Key::new(format!("meta:user:{id}:trip_count"))
+}
+
+/// `meta:user:U:index_dirty`
+pub(crate) fn index_dirty(id: &str) -> Result<Key, KvError> {
+    Key::new(format!("meta:user:{id}:index_dirty"))
+}
+
+/// Whose storage a stored account's keys are: its id and nothing else. An account without one has none.
+#[must_use]
+pub fn storage_id(core: &Value) -> &str {
+    core.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Every name under which records of this account may stand, for reading them; never for writing one.
+///
+/// The display name as it is and in lower case; the user name as it is, in lower case, in upper case, and with a
+/// capital first.
+#[must_use]
+pub fn legacy_spellings_of(id: &str, core: &Value) -> Vec<String> {
+    let text = |field: &str| core.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (name, user_name) = (text("name"), text("username"));
+    let lower = user_name.to_lowercase();
+    let mut first = lower.chars();
+    let capital: String = first.next().into_iter().flat_map(char::to_uppercase).chain(first).collect();
+    let mut spellings: Vec<String> = Vec::new();
+    for spelling in [
+        name.to_owned(),
+        name.to_lowercase(),
+        user_name.to_owned(),
+        lower.clone(),
+        user_name.to_uppercase(),
+        capital,
+    ] {
+        if !spelling.is_empty() && spelling != id && !spellings.contains(&spelling) {
+            spellings.push(spelling);
+        }
+    }
+    spellings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn storage_is_of_the_id_and_of_nothing_else() {
+        assert_eq!(storage_id(&json!({ "name": "James", "token": "t" })), "");
+        assert_eq!(storage_id(&json!({ "id": "u1", "name": "James" })), "u1");
+    }
+
+    #[test]
+    fn spellings_are_distinct_and_never_the_id() {
+        let core = json!({ "id": "u1", "name": "James B", "username": "jAmes" });
+        let spellings = legacy_spellings_of("u1", &core);
+        assert_eq!(spellings, ["James B", "james b", "jAmes", "james", "JAMES", "James"]);
+        assert_eq!(legacy_spellings_of("u1", &json!({ "name": "u1", "username": "u1" })), ["U1"]);
+        assert!(legacy_spellings_of("u1", &json!({})).is_empty());
+    }
+
+    #[test]
+    fn both_spellings_of_mileage_are_one_namespace() {
+        assert_eq!(bound("BETA_MILLAGE_KV"), bound("BETA_MILEAGE_KV"));
+        assert_eq!(bound("BETA_MILLAGE_KV"), Some(mileage()));
+        assert_eq!(bound("OTHER"), None);
+    }
+}

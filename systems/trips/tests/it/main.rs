@@ -1,0 +1,44 @@
+//! The trip log and the migration of its keys, on real stores and over HTTP.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod auto;
+#[cfg(test)]
+mod commands_grant;
+#[cfg(test)]
+mod migration_beside;
+#[cfg(test)]
+mod migration_control;
+#[cfg(test)]
+mod migration_copy;
+#[cfg(test)]
+mod migration_ground;
+#[cfg(test)]
+mod migration_ownership;
+#[cfg(test)]
+mod migration_race;
+#[cfg(test)]
+mod migration_restore;
+#[cfg(test)]
+mod migration_service;
+#[cfg(test)]
+mod migration_shapes;
+#[cfg(test)]
+mod migration_sync;
+#[cfg(test)]
+mod service_accounts;
+#[cfg(test)]
+mod service_deletion;
+#[cfg(test)]
+mod service_index;
+#[cfg(test)]
+mod service_records;
+#[cfg(test)]
+mod status;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod migration_after;

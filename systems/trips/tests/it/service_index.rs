@@ -1,0 +1,135 @@
+//! The index of a user against the records, with many at once and with what was written beside it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use trips::reading::Reader;
+use trips::record::{self, Kind};
+use trips::{AppError, keyspace, user};
+
+use crate::migration_ground::{Ground, OLD};
+
+async fn reader(ground: &Ground, id: &str) -> Reader {
+    let account = user::by_id(&ground.app, id).await.unwrap().unwrap();
+    Reader::new(&ground.app, id, &account.value()).await.unwrap()
+}
+
+fn given(body: Value) -> serde_json::Map<String, Value> {
+    body.as_object().cloned().unwrap()
+}
+
+async fn check(ground: &Ground, id: &str) -> Value {
+    ground.app.check_index(id).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixteen_writers_of_one_user_leave_index_and_count_equal_to_the_records() {
+    let ground = Arc::new(Ground::new().await);
+    let id = ground.user("james", "James").await;
+    let mut writers = Vec::new();
+    for writer in 0..16 {
+        let (app, user) = (Arc::clone(&ground.app), reader(&ground, &id).await);
+        writers.push(tokio::spawn(async move {
+            for round in 0..4 {
+                let record = format!("r{writer}-{round}");
+                record::create(&app, &user, Kind::Trip, &given(json!({ "id": record }))).await?;
+                match round {
+                    1 => drop(record::delete(&app, &user, Kind::Trip, &record).await?),
+                    2 => record::purge(&app, &user, Kind::Trip, &record).await?,
+                    _ => drop(
+                        record::update(&app, &user, Kind::Trip, &record, &given(json!({ "n": 1 }))).await?,
+                    ),
+                }
+            }
+            Ok::<(), AppError>(())
+        }));
+    }
+    for writer in writers {
+        // Whoever is in the way too often is told so, and has done a part; index and records agree all the same.
+        match writer.await.unwrap() {
+            Ok(()) | Err(AppError::Contended { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let told = check(&ground, &id).await;
+    assert_eq!(told["consistent"], json!(true), "{told:#}");
+    assert_eq!(told["tripCount"], told["live"]["trip"]);
+    assert!(told["live"]["trip"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn what_was_written_beside_the_index_is_seen_and_repaired() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let user = reader(&ground, &id).await;
+    record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": "t1" }))).await.unwrap();
+    ground.trip(&id, "beside", OLD).await;
+    ground.delete(&keyspace::logs(), &format!("trip:{id}:t1")).await;
+    let told = check(&ground, &id).await;
+    assert_eq!(told["consistent"], json!(false));
+    assert_eq!((&told["missing"], &told["stale"]), (&json!(["trip:beside"]), &json!(["trip:t1"])));
+    ground.app.repair_index(&id, &[]).await.unwrap();
+    let told = check(&ground, &id).await;
+    assert_eq!((&told["consistent"], &told["tripCount"]), (&json!(true), &json!(1)), "{told:#}");
+}
+
+#[tokio::test]
+async fn a_mark_makes_a_list_come_from_the_records() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let user = reader(&ground, &id).await;
+    record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": "t1" }))).await.unwrap();
+    ground.trip(&id, "beside", OLD).await;
+    let dirty = format!("meta:user:{id}:index_dirty");
+    ground.raw(&keyspace::logs(), &dirty, b"1", None, None).await;
+    let wanted = trips::reading::Wanted { limit: 100, ..Default::default() };
+    assert_eq!(user.list(&ground.app, Kind::Trip, &wanted).await.unwrap().total, 2);
+    assert!(ground.entry(&keyspace::logs(), &dirty).await.is_none());
+    assert_eq!(check(&ground, &id).await["consistent"], json!(true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_write_during_a_repair_is_not_lost() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    for record in 0..300 {
+        ground.trip(&id, &format!("r{record}"), OLD).await;
+    }
+    let user = reader(&ground, &id).await;
+    let app = Arc::clone(&ground.app);
+    let of_repair = (Arc::clone(&app), id.clone());
+    let repairing = tokio::spawn(async move {
+        for _round in 0..5 {
+            of_repair.0.repair_index(&of_repair.1, &[]).await.unwrap();
+        }
+    });
+    for record in 0..20 {
+        record::create(&app, &user, Kind::Trip, &given(json!({ "id": format!("w{record}") }))).await.unwrap();
+    }
+    repairing.await.unwrap();
+    let told = check(&ground, &id).await;
+    assert_eq!((&told["consistent"], &told["rows"]["trip"]), (&json!(true), &json!(320)), "{told:#}");
+}
+
+#[tokio::test]
+async fn the_index_of_a_name_goes_only_when_that_of_the_id_is_right_and_its_quotas_are_kept() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let head = json!({ "live": { "trip": 9 }, "months": { "2026-01": 7, "2026-02": 1 } });
+    ground.put(&keyspace::index(), "index:James:head", &head).await;
+    ground.put(&keyspace::index(), "index:James:trip:t1", &json!({ "id": "t1" })).await;
+    ground.put(&keyspace::index(), "index:James%3Ab:head", &head).await;
+    ground.put(&keyspace::index(), &format!("index:{id}:head"), &json!({ "months": { "2026-02": 4 } })).await;
+    ground.trip(&id, "t1", OLD).await;
+    let names = ["James".to_owned()];
+    let refused = ground.app.wipe_legacy_index(&id, &names).await;
+    assert!(matches!(refused, Err(AppError::IndexDiffers { .. })), "{refused:?}");
+    ground.app.repair_index(&id, &names).await.unwrap();
+    let months = ground.json(&keyspace::index(), &format!("index:{id}:head")).await["months"].clone();
+    assert_eq!(months, json!({ "2026-01": 7, "2026-02": 4 }));
+    assert_eq!(ground.app.wipe_legacy_index(&id, &names).await.unwrap(), 2);
+    let left = ground.keys(&keyspace::index(), "index:James").await;
+    assert_eq!(left, ["index:James%3Ab:head"]);
+    let left = ground.keys(&keyspace::index(), &format!("index:{id}:")).await;
+    assert_eq!(left, [format!("index:{id}:head"), format!("index:{id}:trip:t1")]);
+}
