@@ -36,6 +36,8 @@ pub enum Site {
     SessionsEnded,
     /// A command's process or request ended; its outcome not yet journaled.
     CommandDone,
+    /// What became of one subject of a cohort was committed.
+    SubjectNoted,
     /// A chunk is written and noted; COMMIT not yet sent.
     ChunkWritten,
     /// A chunk was committed; the process does not know yet.
@@ -56,7 +58,7 @@ pub enum Site {
 
 impl Site {
     /// Every site, so that a test can prove that each was reached.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::LeaseTaken,
         Self::RunStarted,
         Self::Intent,
@@ -72,6 +74,7 @@ impl Site {
         Self::RehearsalCompared,
         Self::SessionsEnded,
         Self::CommandDone,
+        Self::SubjectNoted,
         Self::ChunkWritten,
         Self::ChunkCommitted,
         Self::FlagsMoved,
@@ -101,6 +104,7 @@ impl Site {
             Self::RehearsalCompared => "rehearsal_compared",
             Self::SessionsEnded => "sessions_ended",
             Self::CommandDone => "command_done",
+            Self::SubjectNoted => "subject_noted",
             Self::ChunkWritten => "chunk_written",
             Self::ChunkCommitted => "chunk_committed",
             Self::FlagsMoved => "flags_moved",

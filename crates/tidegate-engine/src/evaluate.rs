@@ -1,17 +1,21 @@
 //! A record's, check's or watch's question asked on a connection of its own.
 
-use tidegate_runbook::{Action, Compare, Expectation, KeptValue, Over, Question, SqlBody, StoreKind};
+use tidegate_runbook::{
+    Action, Check, Cohort, Compare, Expectation, KeptValue, Over, Question, SqlBody, StoreKind,
+};
 use tidegate_store::http::Client;
 use tidegate_store::pgbouncer;
 use tidegate_store::postgres::Session;
 
+use crate::cohort::{self, Roster};
 use crate::doors::Entrance;
+use crate::error::StepError;
 use crate::job::Job;
 use crate::question::http::HttpQuestion;
 use crate::question::sql::{SqlQuestion, ask_alone};
 use crate::question::{Answered, Reply, http, script};
 use crate::values::Relation;
-use crate::verb::compare;
+use crate::verb::{self, compare};
 use crate::verdict::Verdict;
 
 /// Asks what the job's step asks.
@@ -24,7 +28,10 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
         },
         Action::Check(check) => match &check.question {
             Question::Sql(body) => Box::pin(ask_sql(job, &job.check_question(body, check))).await,
-            Question::Http(request) => Box::pin(ask_http(job, request, &check.expect, &check.values)).await,
+            Question::Http(request) => match &check.cohort {
+                None => Box::pin(ask_http(job, request, &check.expect, &check.values)).await,
+                Some(cohort) => Box::pin(ask_each(job, request, check, cohort)).await,
+            },
             Question::Sh(script) => Box::pin(ask_script(job, script, &check.expect)).await,
         },
         Action::Watch(watch) => {
@@ -109,6 +116,47 @@ async fn ask_http(
         values: job.values,
     };
     http::ask(&Client::new(), &question).await
+}
+
+/// Asks for each row of a cohort; holds unless more fail than may.
+async fn ask_each(
+    job: Job<'_>,
+    request: &tidegate_runbook::HttpRequest,
+    check: &Check,
+    cohort: &Cohort,
+) -> Answered {
+    let roster = match Roster::new(job.values, cohort, &check.values) {
+        Ok(roster) => roster,
+        Err(StepError::Value(missing)) => return Answered::unknown(missing.to_string()),
+        Err(error) => return Answered::failed(error.to_string()),
+    };
+    let mut values = job.values.clone();
+    let mut judged = Vec::new();
+    for row in roster.rows() {
+        roster.put(row, &mut values);
+        let job = Job { values: &values, ..job };
+        judged
+            .push(verb::command::cohort::judged(ask_http(job, request, &check.expect, &check.values).await));
+    }
+    let rows = roster.rows().iter().zip(&judged);
+    let failed: Vec<(&[Option<String>], &str)> =
+        rows.filter_map(|(row, judged)| Some((row.as_slice(), judged.failed.as_deref()?))).collect();
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let verdict = if judged.is_empty() {
+        Verdict::Unknown(format!("nothing examined: {} keeps no rows", cohort.over))
+    } else if cohort.max_failure_rate.is_exceeded_by(count(failed.len()), count(judged.len())) {
+        Verdict::Fail(format!(
+            "it fails for {} of {}, {}, and may for at most {}: {}",
+            failed.len(),
+            judged.len(),
+            cohort::percent(failed.len(), judged.len()),
+            cohort.max_failure_rate,
+            cohort::failures(failed.into_iter()),
+        ))
+    } else {
+        Verdict::Pass
+    };
+    Answered { verdict, reply: Reply::Rows(roster.kept(&judged, &check.values)) }
 }
 
 async fn ask_script(job: Job<'_>, script: &tidegate_runbook::Script, expect: &[Expectation]) -> Answered {

@@ -11,7 +11,11 @@ use crate::state::RunState;
 use crate::transition::{self, IllegalEvent};
 
 /// The journal format this program writes.
-pub const FORMAT: i32 = 2;
+pub const FORMAT: i32 = 3;
+
+/// What brings a journal of each earlier format to the next one.
+const STEPS: [(i32, &str); 2] =
+    [(1, include_str!("journal/format_2.sql")), (2, include_str!("journal/format_3.sql"))];
 
 /// Most events read into memory at once; a run of a long runbook has a few thousand.
 pub const EVENTS_MAX: usize = 1_000_000;
@@ -149,25 +153,29 @@ pub async fn install(session: &Session) -> Result<(), JournalError> {
     if format(session).await?.is_none() {
         session.run(&format!("BEGIN; {} COMMIT", include_str!("journal/schema.sql"))).await?;
     }
+    for (from, statements) in STEPS {
+        bring(session, from, statements).await?;
+    }
     match format(session).await? {
         Some(found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
-        Some(1) => {
-            // Two that find it at once: the second one's statements wait for the row, find 2, and change nothing.
-            let brought = session.run(concat!(
-                "BEGIN; SELECT version FROM tidegate.format FOR UPDATE; ",
-                include_str!("journal/format_2.sql"),
-                " COMMIT"
-            ));
-            match brought.await {
-                Ok(_) => Ok(()),
-                Err(failure) => {
-                    session.run("ROLLBACK").await?;
-                    if format(session).await? == Some(FORMAT) { Ok(()) } else { Err(failure.into()) }
-                }
-            }
-        }
         _ => Ok(()),
     }
+}
+
+/// Brings a journal of one format to the next; one of another format stays as it is.
+async fn bring(session: &Session, from: i32, statements: &str) -> Result<(), JournalError> {
+    if format(session).await? != Some(from) {
+        return Ok(());
+    }
+    // Two that find it at once: the second one waits for the row, finds that the tables are there, and changes nothing.
+    let brought = format!("BEGIN; SELECT version FROM tidegate.format FOR UPDATE; {statements} COMMIT");
+    if let Err(failure) = session.run(&brought).await {
+        session.run("ROLLBACK").await?;
+        if format(session).await?.is_none_or(|found| found <= from) {
+            return Err(failure.into());
+        }
+    }
+    Ok(())
 }
 
 /// The format that stands in the store; `None` if there is no journal.

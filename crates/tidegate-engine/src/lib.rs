@@ -13,6 +13,7 @@ pub mod advice;
 pub mod audit;
 pub mod bundle;
 pub mod catalog;
+mod cohort;
 pub mod confirmation;
 pub mod crash;
 pub mod decide;

@@ -4,6 +4,7 @@ mod adopting;
 mod back;
 mod back_step;
 mod checking;
+mod cohort;
 mod copying;
 mod deciding;
 mod forward;

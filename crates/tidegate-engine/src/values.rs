@@ -114,6 +114,14 @@ impl Values {
         self.scalars.get(name).ok_or_else(|| ValueMissing::Scalar(name.clone()))
     }
 
+    /// Rows by name.
+    ///
+    /// # Errors
+    /// [`ValueMissing::Relation`] if there are none.
+    pub fn relation(&self, name: &RelationRef) -> Result<&Relation, ValueMissing> {
+        self.relations.get(name).ok_or_else(|| ValueMissing::Relation(name.clone()))
+    }
+
     /// All secrets, for redaction.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.scalars.values().filter(|value| value.secret).filter_map(|value| value.text.as_deref())

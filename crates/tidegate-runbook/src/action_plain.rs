@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cohort;
 use crate::diagnostic::Diagnostic;
 use crate::draft::Handing;
 use crate::expect;
@@ -49,6 +50,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
     let only_unless = only_unless(reader);
     let harmless = reader.property("harmless").map(|property| property.text.to_owned());
     let values = kept_values(reader);
+    let cohort = cohort::read(reader);
     let question = if reader.block.language == Language::Http {
         let request = request(reader)?;
         demand_harmless(reader, &request, harmless.as_deref());
@@ -74,6 +76,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
         only_unless,
         harmless,
         values,
+        cohort,
     }))
 }
 
@@ -89,7 +92,8 @@ pub(crate) fn watch(reader: &mut Reader<'_, '_>) -> Option<Action> {
 
 /// `command` in http and sh.
 pub(crate) fn command(reader: &mut Reader<'_, '_>) -> Option<Action> {
-    if !reader.block.has("unless") {
+    // Each subject of a cohort is noted when it is done.
+    if !reader.block.has("unless") && !reader.block.has("for-each") {
         reader.diagnostics.push(Diagnostic::error(
             "unless-missing",
             reader.page.span(reader.block.head.clone()),
@@ -104,7 +108,8 @@ pub(crate) fn command(reader: &mut Reader<'_, '_>) -> Option<Action> {
     } else {
         Deed::Sh(script(reader)?)
     };
-    Some(Action::Command(Command { deed, expect, values }))
+    let cohort = cohort::read(reader);
+    Some(Action::Command(Command { deed, expect, values, cohort }))
 }
 
 /// `confirm`

@@ -53,6 +53,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
         only_unless,
         harmless: None,
         values: Vec::new(),
+        cohort: None,
     }))
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::block::Block;
+use crate::cohort::EACH;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::draft::Mention;
 use crate::flag_table;
@@ -166,6 +167,13 @@ fn read_parameter(
             "name-reserved",
             name.span.clone(),
             "`run` is taken: run.id and run.started are values of every run",
+            "choose another name",
+        ));
+    } else if name.text == EACH {
+        diagnostics.push(Diagnostic::error(
+            "name-reserved",
+            name.span.clone(),
+            "`each` is taken: each.name is a column of the row at hand",
             "choose another name",
         ));
     }

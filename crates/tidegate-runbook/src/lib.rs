@@ -14,6 +14,7 @@ mod backfill_rules;
 mod backfill_throttle;
 mod block;
 mod block_lines;
+mod cohort;
 mod columns;
 mod diagnostic;
 mod digest;
@@ -57,6 +58,7 @@ mod version_rules;
 mod vocabulary;
 mod way_rules;
 
+pub use cohort::{Cohort, EACH, FailureRate};
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::{NotADuration, format_duration, parse_duration};
 pub use expectation::{Expectation, JsonOperand, JsonOperator};

@@ -162,7 +162,7 @@ fn decimal(text: &str) -> Option<String> {
 }
 
 /// A decimal from 0 to 1, or a percentage from 0 to 100, as a decimal.
-fn ratio(text: &str) -> Option<String> {
+pub(crate) fn ratio(text: &str) -> Option<String> {
     let number = match text.strip_suffix('%') {
         Some(percentage) => {
             let canonical = decimal(percentage)?;

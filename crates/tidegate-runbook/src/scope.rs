@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use crate::cohort::EACH;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Draft, Drafts};
 use crate::frames::START;
@@ -103,6 +104,9 @@ impl<'d> Scope<'d> {
             let span = page.span(draft.head.clone());
             if id.as_str() == "run" {
                 reserved(&span, "run", "the run itself, as in run.id", diagnostics);
+            }
+            if id.as_str() == EACH {
+                reserved(&span, EACH, "the row at hand, as in each.name", diagnostics);
             }
             self.enter(id, Entry { named: Named::Step(draft), list, index, span }, diagnostics);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cohort::Cohort;
 use crate::expectation::Expectation;
 use crate::names::Name;
 use crate::source::Span;
@@ -185,6 +186,8 @@ pub struct Check {
     pub harmless: Option<String>,
     /// `@value name /pointer` of an http check.
     pub values: Vec<KeptValue>,
+    /// `@for-each` of an http check.
+    pub cohort: Option<Cohort>,
 }
 
 /// How many leading statements are setup when `@each` judges the rest one by one.
@@ -354,6 +357,8 @@ pub struct Command {
     pub expect: Vec<Expectation>,
     /// `@value name /pointer` of an http command.
     pub values: Vec<KeptValue>,
+    /// `@for-each` of an http command.
+    pub cohort: Option<Cohort>,
 }
 
 /// What a command does.

@@ -301,6 +301,8 @@ impl<'a> Reader<'_, 'a> {
                 "says" | "waive" | "file" => continue,
                 // How fast a backfill goes may be changed while it is halted.
                 "workers" | "target" | "throttle" => continue,
+                // So may how fast a cohort does.
+                "wave" | "between-waves" => continue,
                 "rows" if self.verb == Verb::Backfill => continue,
                 "key" if let Some(columns) = columns::split(property.text) => columns_digest(&columns),
                 "accept" if let Some(accepted) = action_compare::accept(property.text) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::cohort::{Cohort, EACH};
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Draft, Drafts, Handing, ValueUse};
 use crate::front::Front;
@@ -29,6 +30,10 @@ pub(crate) fn check(
     let mut scripts = ScriptValues::new();
     for placed in &scope.steps {
         for used in &placed.draft.uses {
+            if used.value.root.as_str() == EACH && used.value.field.is_some() {
+                values.subject(used, placed.draft);
+                continue;
+            }
             values.value(used, placed);
         }
         if let (Some(script), Some(id)) = (script_of(placed.draft), &placed.draft.id) {
@@ -89,6 +94,15 @@ impl Values<'_, '_> {
         let first = placed.draft.id.as_ref().and_then(|id| self.earliest.get(id)).map(|(index, _)| *index);
         let before = first.map_or(placed.index, |first| first.min(placed.index));
         self.resolve(used, placed.list, before, before < placed.index);
+    }
+
+    /// `each.column`: which columns there are is known when the record has run.
+    fn subject(&mut self, used: &ValueUse, draft: &Draft) {
+        let Some(step) = &draft.step else { return };
+        if cohort_of(&step.action).is_none() {
+            let message = format!("`{}` is a column of the row at hand, and this step has none", used.value);
+            self.push("unknown-value", &used.span, message, "add `# @for-each record`");
+        }
     }
 
     fn hold(&mut self, used: &ValueUse, index: usize) {
@@ -279,6 +293,15 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
     if let Action::Compare(compare) = &step.action {
         return keeps_differences(compare, field, part);
     }
+    if let (Some(_), None) = (cohort_of(&step.action), part) {
+        return match field {
+            None => Ok(()),
+            Some(_) => Err((
+                "keeps a row for each of its subjects, not single values".into(),
+                "write `:{id}` in FROM".into(),
+            )),
+        };
+    }
     if let Some(part) = part {
         return Err((
             format!("is a `@{}`, which keeps no {} rows", draft.verb.name(), part.word()),
@@ -314,6 +337,15 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
             format!("is a `@{}` that keeps no such value", draft.verb.name()),
             "use a record in sql, or `@value name /pointer` in http".into(),
         )),
+    }
+}
+
+/// The cohort that a step is done for.
+fn cohort_of(action: &Action) -> Option<&Cohort> {
+    match action {
+        Action::Check(check) => check.cohort.as_ref(),
+        Action::Command(command) => command.cohort.as_ref(),
+        _ => None,
     }
 }
 

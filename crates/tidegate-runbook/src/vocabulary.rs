@@ -261,6 +261,10 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
     rule("target", Argument::Needed, false, &[Backfill], &[Sql]),
     rule("rows", Argument::Needed, false, &[Backfill], &[Sql]),
     rule("throttle", Argument::Needed, true, &[Backfill], &[Sql]),
+    rule("for-each", Argument::Needed, false, &[Check, Command], &[Http]),
+    rule("wave", Argument::Needed, false, &[Check, Command], &[Http]),
+    rule("max-failure-rate", Argument::Needed, false, &[Check, Command], &[Http]),
+    rule("between-waves", Argument::Needed, false, &[Check, Command], &[Http]),
 ];
 
 /// The mark that divides a migration from its inverse.

@@ -40,6 +40,14 @@ pub(crate) async fn ask(client: &Client, question: &HttpQuestion<'_>) -> Answere
     }
 }
 
+/// The request can be written.
+///
+/// # Errors
+/// [`ValueMissing`] for the first value that is not there or is NULL.
+pub(crate) fn must_render(question: &HttpQuestion<'_>) -> Result<(), ValueMissing> {
+    build(question).map(|_| ())
+}
+
 fn build(question: &HttpQuestion<'_>) -> Result<Request, ValueMissing> {
     let path = question.values.text(&question.request.path, true, encode_in_url)?;
     let url = format!("{}{path}", question.base.trim_end_matches('/'));

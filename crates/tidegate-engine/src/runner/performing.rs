@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_runbook::{Action, Step};
+use tidegate_runbook::{Action, Command, Deed, Step};
 use tidegate_store::postgres::{CancelHandle, Session, TxOutcome, sessions};
 
 use crate::crash::{self, Site};
@@ -63,6 +63,9 @@ impl Runner {
             Action::Migrate(migrate) if !gated => Box::pin(self.do_outside_transaction(step, migrate)).await,
             Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) | Action::Backfill(_) => {
                 Box::pin(self.do_gated(step)).await
+            }
+            Action::Command(command @ Command { deed: Deed::Http(request), cohort: Some(cohort), .. }) => {
+                Box::pin(self.do_cohort(step, command, cohort, request)).await
             }
             Action::Backup(_) | Action::Evict(_) | Action::Command(_) => {
                 Box::pin(self.do_outside(step)).await
@@ -444,9 +447,13 @@ fn kept(
     };
     let keeps_rows = match &step.action {
         Action::Record(record) => record.rows,
+        Action::Check(check) if check.cohort.is_some() => true,
         _ => step.evidence_rows,
     };
     let summary = match (&step.action, &relation) {
+        (Action::Check(check), Some(relation)) if check.cohort.is_some() => {
+            format!("asked for each of {}", relation.rows.len())
+        }
         (Action::Check(_), _) => "holds".to_owned(),
         (_, Some(relation)) => format!("kept {} rows", relation.rows.len()),
         (_, None) => format!("kept {} values", values.len()),
@@ -467,7 +474,7 @@ fn kept(
 }
 
 /// What is kept is journaled, and later steps need it as it is: a secret cannot be taken out of it.
-fn must_be_no_secret(
+pub(crate) fn must_be_no_secret(
     values: &[KeptColumn],
     relation: Option<&Relation>,
     secrets: &Redactor,
@@ -491,7 +498,7 @@ fn named(values: Vec<KeptColumn>) -> Vec<KeptColumn> {
     values.into_iter().filter(|value| value.name != "stdout").collect()
 }
 
-fn evidence_of(relation: Option<&Relation>, outcome: &mut Outcome) -> Vec<Evidence> {
+pub(crate) fn evidence_of(relation: Option<&Relation>, outcome: &mut Outcome) -> Vec<Evidence> {
     let Some(relation) = relation else { return Vec::new() };
     let body = serde_json::to_string(relation).unwrap_or_default();
     let digest = Digest::of(body.as_bytes());

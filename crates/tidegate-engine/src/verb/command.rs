@@ -1,5 +1,7 @@
 //! `command`: changes something outside. At least once, verified: its `@unless` tells whether it is done.
 
+pub(crate) mod cohort;
+
 use tidegate_runbook::{Command, Deed};
 use tidegate_store::http::Client;
 
@@ -15,9 +17,13 @@ use crate::verdict::Verdict;
 /// What it would do, for `plan`.
 #[must_use]
 pub(crate) fn plan(command: &Command) -> String {
-    match &command.deed {
-        Deed::Http(request) => format!("send one {} request", request.method),
-        Deed::Sh(script) => format!("run a script of {} lines", script.text.lines().count()),
+    match (&command.deed, &command.cohort) {
+        (Deed::Http(request), Some(cohort)) => format!(
+            "send a {} request for each row of {}, in waves of {}",
+            request.method, cohort.over, cohort.wave
+        ),
+        (Deed::Http(request), None) => format!("send one {} request", request.method),
+        (Deed::Sh(script), _) => format!("run a script of {} lines", script.text.lines().count()),
     }
 }
 

@@ -76,7 +76,7 @@ fn a_journal_of_a_newer_program_is_left_alone() {
         let stage = ran("newer").await;
         stage.database.execute("UPDATE tidegate.format SET version = version + 1").await;
         let why = refused(&stage, "journal-newer").await;
-        assert!(why.contains("has format 3; this program knows 2: use a newer tidegate"), "{why}");
+        assert!(why.contains("has format 4; this program knows 3: use a newer tidegate"), "{why}");
     });
 }
 
@@ -210,7 +210,7 @@ fn a_journal_of_the_first_format_is_brought_to_this_one_and_goes_on() {
         let stage = ran("older").await;
         let session = stage.session().await;
         session
-            .run("DROP TABLE tidegate.backfill, tidegate.chunk, tidegate.refused; UPDATE tidegate.format SET version = 1")
+            .run("DROP TABLE tidegate.backfill, tidegate.chunk, tidegate.refused, tidegate.subject; UPDATE tidegate.format SET version = 1")
             .await
             .unwrap();
         let before = stage.state().await;
@@ -221,10 +221,10 @@ fn a_journal_of_the_first_format_is_brought_to_this_one_and_goes_on() {
         let (left, right) = tokio::join!(left, right);
         assert!(left.is_ok() && right.is_ok(), "{left:?} {right:?}");
         let rows = session
-            .query("SELECT version, to_regclass('tidegate.chunk') IS NOT NULL FROM tidegate.format", &[])
+            .query("SELECT version, to_regclass('tidegate.chunk') IS NOT NULL AND to_regclass('tidegate.subject') IS NOT NULL FROM tidegate.format", &[])
             .await;
         let row = &rows.unwrap()[0];
-        assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (2, true));
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (3, true));
         assert_eq!(stage.state().await, before);
     });
 }

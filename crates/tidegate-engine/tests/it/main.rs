@@ -9,6 +9,8 @@ mod backup_restore;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod cohorts;
+#[cfg(test)]
 mod compares;
 #[cfg(test)]
 mod damage;

@@ -23,9 +23,12 @@ fn is_code(text: &str) -> bool {
 }
 
 /// Texts in the source that have the form of a code and are none.
-const NOT_CODES: [&str; 8] = [
+const NOT_CODES: [&str; 11] = [
     "at-most",
+    "between-waves",
+    "for-each",
     "lock-waiters",
+    "max-failure-rate",
     "not-actor",
     "on-trip",
     "outside-transaction",

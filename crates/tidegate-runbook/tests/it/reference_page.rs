@@ -23,6 +23,7 @@ moves = [{ from = "v1", to = "mirrored", back = true }]
 [parameters]
 backup_dir = { type = "path" }
 region = { type = "text" }
+users = { type = "text" }
 token = { type = "text", secret = true }
 window_start = { type = "timestamp" }
 window_end = { type = "timestamp" }
@@ -48,7 +49,7 @@ SELECT id FROM v2.orders
 "#;
 
 /// What an example may lack because it stands alone: the steps and files that it names, and a way back.
-const LACKS: [&str; 7] = [
+const LACKS: [&str; 8] = [
     "destructive-without-requires",
     "evict-unconfirmed",
     "file-outside-root",
@@ -56,6 +57,7 @@ const LACKS: [&str; 7] = [
     "restore-outside-way",
     "step-outside-way",
     "unknown-name",
+    "unknown-value",
 ];
 
 fn reference() -> String {

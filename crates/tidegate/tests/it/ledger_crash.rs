@@ -9,8 +9,9 @@ use crate::ledger_stage::{Deployment, LedgerStage, on_stage, told};
 use crate::ledger_whole::figures;
 
 /// Sites that need a page with other steps than the ledger's.
-const ELSEWHERE: [Site; 6] = [
+const ELSEWHERE: [Site; 7] = [
     Site::CommandDone,
+    Site::SubjectNoted,
     Site::SessionsEnded,
     Site::Halting,
     Site::ChunkWritten,

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod checking;
 #[cfg(test)]
+mod cohort_crash;
+#[cfg(test)]
 mod copy_crash;
 #[cfg(test)]
 mod exit_codes;

@@ -82,6 +82,7 @@ pub(super) fn check(id: &str, text: &str, expect: Expectation) -> Step {
         only_unless: false,
         harmless: None,
         values: Vec::new(),
+        cohort: None,
     };
     step(id, Action::Check(check))
 }
