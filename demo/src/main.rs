@@ -18,6 +18,7 @@ mod proof;
 mod schema;
 mod stage;
 mod traffic;
+mod trips;
 mod vfs;
 mod wire;
 mod words;
@@ -51,6 +52,12 @@ cargo demo [SYSTEM] [OPTIONS]
   ledger    the economic ledger's migration, on a throwaway PostgreSQL under traffic: check, dry run, apply,
             a check that does not hold, a kill, a resume, a way back with its loss, the service under load
             through a pooler, and the proof
+  trips     the trip log's keys moved from names to ids while users work, on a throwaway store: a snapshot, a dry run, the
+            first users, a wave that is stopped by its failure rate, the fix, the finish, and the proof
+              --users N          users, in every awkward shape [2000]
+              --active N         users who work meanwhile [8]
+              --seed N           what choices follow from [1]
+              --redis            on a Redis, and not on the embedded store
 
 Without a SYSTEM it is `accounts`. It starts servers of its own on free ports and touches none of yours. Missing
 servers are installed where that is allowed, else the command is printed.
@@ -70,6 +77,7 @@ enum Wanted {
     Accounts(accounts::Options),
     Vfs(vfs::Options),
     Ledger,
+    Trips(trips::Options),
     Help,
 }
 
@@ -80,6 +88,7 @@ impl Wanted {
             ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["accounts", options @ ..] => accounts::Options::read(options).map(Self::Accounts),
             ["vfs", options @ ..] => vfs::Options::read(options).map(Self::Vfs),
+            ["trips", options @ ..] => trips::Options::read(options).map(Self::Trips),
             options => accounts::Options::read(options).map(Self::Accounts),
         }
     }
@@ -126,6 +135,9 @@ fn show(wanted: Wanted) -> Result<bool, Error> {
         Wanted::Ledger => {
             (runtime.block_on(ledger::show(&programs))?, Some(LEDGER_BOUND), ledger::WHERE_NEXT)
         }
+        Wanted::Trips(options) => {
+            (runtime.block_on(trips::show(&programs, options))?, None, trips::WHERE_NEXT)
+        }
         Wanted::Help => return Ok(true),
     };
     proof.print(started.elapsed(), bound);
@@ -147,6 +159,7 @@ mod tests {
         assert_eq!(Wanted::of(&["accounts", "--rows", "5000"]), accounts(5000));
         assert_eq!(Wanted::of(&["ledger"]), Ok(Wanted::Ledger));
         assert_eq!(Wanted::of(&["vfs"]), Ok(Wanted::Vfs(vfs::Options::default())));
+        assert_eq!(Wanted::of(&["trips"]), Ok(Wanted::Trips(trips::Options::default())));
         assert_eq!(Wanted::of(&["--help"]), Ok(Wanted::Help));
         assert!(Wanted::of(&["ledgers"]).is_err() && Wanted::of(&["ledger", "twice"]).is_err());
     }

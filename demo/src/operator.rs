@@ -72,7 +72,11 @@ impl Operator {
     /// On a terminal it speaks to the terminal itself. Elsewhere its data and its talk are put into one stream, in their
     /// order, and lines that are too long are folded.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running, Error> {
-        show(arguments);
+        self.start_as(arguments, arguments)
+    }
+
+    fn start_as(&self, shown: &[&str], arguments: &[&str]) -> Result<Running, Error> {
+        show(shown);
         let mut command = self.command(arguments);
         let copier = if std::io::stdout().is_terminal() && !self.is_piped {
             None
@@ -87,12 +91,17 @@ impl Operator {
         drop(command);
         let guard = process.id().map(|pid| warden::guard(pid, Ending::Kill)).transpose()?;
         let copier = copier.map(|reader| std::thread::spawn(move || copy(reader)));
-        Ok(Running { process, typed: typed(arguments), copier, _guard: guard })
+        Ok(Running { process, typed: typed(shown), copier, _guard: guard })
     }
 
     /// Shows a command of `tidegate` and runs it to its end, which must be the expected one.
     pub(crate) async fn run(&self, arguments: &[&str], expected: i32) -> Result<(), Error> {
         self.start(arguments)?.ends_with(expected).await
+    }
+
+    /// As [`Self::run`], with less shown than is typed.
+    pub(crate) async fn run_as(&self, shown: &[&str], typed: &[&str], expected: i32) -> Result<(), Error> {
+        self.start_as(shown, typed)?.ends_with(expected).await
     }
 
     /// Shows a command of `tidegate`, runs it to its end, which must be 0, and shows the first and the last lines of what

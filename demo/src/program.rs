@@ -15,6 +15,8 @@ pub(crate) struct Programs {
     pub(crate) vfs_server: PathBuf,
     /// The ledger's service.
     pub(crate) ledger: PathBuf,
+    /// The trip log's service.
+    pub(crate) trips: PathBuf,
 }
 
 impl Programs {
@@ -38,6 +40,7 @@ pub(crate) fn find() -> Result<Programs, Error> {
         accounts: beside("accounts")?,
         vfs_server: beside("vfs-server")?,
         ledger: beside("ledger")?,
+        trips: beside("trips")?,
     })
 }
 

@@ -135,7 +135,8 @@ async fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> Option<An
             "content-length" => {
                 length = value.trim().parse().ok().filter(|length| *length <= BODY_BYTES_MAX)?
             }
-            "set-cookie" => cookie = value.trim().split(';').next().map(str::to_owned),
+            // The first is the session's.
+            "set-cookie" if cookie.is_none() => cookie = value.trim().split(';').next().map(str::to_owned),
             _ => {}
         }
     }

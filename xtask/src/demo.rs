@@ -7,7 +7,7 @@ use crate::steps::{cargo, succeeds};
 
 /// The packages whose programs are shown, and the one that shows them. Cargo builds them in one go: one after the
 /// other, each set would have dependencies of its own.
-const PACKAGES: [&str; 5] = ["demo", "tidegate", "accounts", "vfs-server", "ledger"];
+const PACKAGES: [&str; 6] = ["demo", "tidegate", "accounts", "vfs-server", "ledger", "trips"];
 
 /// Builds, and shows what the words say. Answers as the demonstration answers.
 pub(crate) fn run(root: &Path, words: &[&str]) -> ExitCode {

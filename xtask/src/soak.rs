@@ -14,7 +14,7 @@ const MARK: &str = "soak_";
 const VARIABLE: &str = "TIDEGATE_SOAK";
 
 /// The systems that are shown.
-const SYSTEMS: [&str; 3] = ["accounts", "vfs", "ledger"];
+const SYSTEMS: [&str; 4] = ["accounts", "vfs", "ledger", "trips"];
 
 /// The claims that are measured, one binary each. They stand last: a figure wants a machine that does nothing else.
 const BENCHMARKS: [&str; 8] = [

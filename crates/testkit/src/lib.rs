@@ -7,6 +7,7 @@
 //! | a second, older server to fail over to | [`Cluster::standby`] |
 //! | a pooler in transaction mode | [`Pgbouncer::start`] |
 //! | a connection that is lost at a named statement | [`Proxy`] with a [`Fault`] |
+//! | a key-value server that is killed and restarted on its data | [`Redis::start`] |
 //! | an object store that refuses, cuts, loses and holds answers | `S3Endpoint`, with the feature `s3` |
 //! | a program that is stopped, resumed or killed | [`Program`] |
 //! | a port that stays free between a stop and a start | [`Port`] |
@@ -32,6 +33,7 @@ mod port;
 pub mod prerequisites;
 mod program;
 mod proxy;
+mod redis;
 #[cfg(feature = "s3")]
 mod s3;
 mod scratch;
@@ -47,5 +49,6 @@ pub use pgbouncer::{Pgbouncer, PgbouncerOptions, PoolMode};
 pub use port::Port;
 pub use program::{Outcome, Program, Running};
 pub use proxy::Proxy;
+pub use redis::Redis;
 #[cfg(feature = "s3")]
 pub use s3::{S3Code, S3Endpoint, S3Fault, S3Operation, S3Request};

@@ -13,7 +13,7 @@ pub const OLDEST_POSTGRES: u32 = 15;
 /// Where Debian puts one directory a major version.
 const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Where PgBouncer may be although it is not on the PATH of an ordinary user.
+/// Where servers may be although they are not on the PATH of an ordinary user.
 const SYSTEM_PROGRAMS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
 /// A program that is not installed, with the command that installs it.
@@ -103,18 +103,32 @@ impl PostgresPrograms {
 /// # Errors
 /// [`Missing`] when it is not installed.
 pub fn pgbouncer() -> Result<PathBuf, Missing> {
+    on_path("pgbouncer").ok_or_else(|| Missing {
+        package: "pgbouncer",
+        what: "PgBouncer, version 1.18 or newer",
+        looked: format!("PATH, {}", SYSTEM_PROGRAMS.join(", ")),
+        command: "sudo apt-get install -y --no-install-recommends pgbouncer",
+    })
+}
+
+/// Finds the Redis server.
+///
+/// # Errors
+/// [`Missing`] when it is not installed.
+pub fn redis() -> Result<PathBuf, Missing> {
+    on_path("redis-server").ok_or_else(|| Missing {
+        package: "redis-server",
+        what: "a Redis server, version 7 or newer",
+        looked: format!("PATH, {}", SYSTEM_PROGRAMS.join(", ")),
+        command: "sudo apt-get install -y --no-install-recommends redis-server",
+    })
+}
+
+/// Finds a program by `PATH` and in the system's directories.
+fn on_path(program: &str) -> Option<PathBuf> {
     let mut directories = path_directories();
     directories.extend(SYSTEM_PROGRAMS.iter().map(PathBuf::from));
-    directories
-        .into_iter()
-        .map(|directory| directory.join("pgbouncer"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Missing {
-            package: "pgbouncer",
-            what: "PgBouncer, version 1.18 or newer",
-            looked: format!("PATH, {}", SYSTEM_PROGRAMS.join(", ")),
-            command: "sudo apt-get install -y --no-install-recommends pgbouncer",
-        })
+    directories.into_iter().map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 /// The major version in a text such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.

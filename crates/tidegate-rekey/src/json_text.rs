@@ -1,5 +1,6 @@
 //! Changes values within a JSON text and leaves every other byte of it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -8,9 +9,9 @@ use serde_json::value::RawValue;
 
 /// The text of `before` with the values that differ in `after` replaced. Where fields or elements came or went, the
 /// innermost object or array around them is written anew, in the order of `after`.
-pub(crate) fn patched(text: &str, before: &Value, after: &Value) -> String {
+pub(crate) fn patched<'t>(text: &'t str, before: &Value, after: &Value) -> Cow<'t, str> {
     if before == after {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let parts: Option<Vec<(&str, &Value, &Value)>> = match (before, after) {
         (Value::Object(old), Value::Object(new)) => {
@@ -30,7 +31,7 @@ pub(crate) fn patched(text: &str, before: &Value, after: &Value) -> String {
         }
         _ => None,
     };
-    parts.and_then(|parts| spliced(text, &parts)).unwrap_or_else(|| after.to_string())
+    Cow::Owned(parts.and_then(|parts| spliced(text, &parts)).unwrap_or_else(|| after.to_string()))
 }
 
 /// The text with its parts patched. Each part is a slice of the text, in order.
@@ -107,7 +108,7 @@ mod tests {
         let before: Value = serde_json::from_str(text).unwrap();
         let mut after = before.clone();
         *after.pointer_mut(pointer).unwrap() = to;
-        patched(text, &before, &after)
+        patched(text, &before, &after).into_owned()
     }
 
     #[test]

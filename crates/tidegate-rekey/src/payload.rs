@@ -1,5 +1,7 @@
 //! What a record looks like under its new key.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::Value;
 use tidegate_store::kv::{Entry, METADATA_MAX_BYTES, VALUE_MAX_BYTES};
@@ -33,11 +35,10 @@ pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<&Value>) 
         Some(before) => {
             let mut after = before.clone();
             owner.rewrite_body(&mut after);
-            if after == *before {
-                (source.value.clone(), Some(after))
-            } else {
-                let text = String::from_utf8_lossy(&source.value);
-                (Bytes::from(patched(&text, before, &after)), Some(after))
+            let text = String::from_utf8_lossy(&source.value);
+            match patched(&text, before, &after) {
+                Cow::Borrowed(_) => (source.value.clone(), Some(after)),
+                Cow::Owned(text) => (Bytes::from(text), Some(after)),
             }
         }
     };
@@ -84,7 +85,7 @@ impl Owner<'_> {
         for pointer in &self.rule.metadata_key_pointers {
             self.rewrite_key_at(&mut after, pointer);
         }
-        patched(text, &before, &after)
+        patched(text, &before, &after).into_owned()
     }
 
     fn rewrite_key_at(self, body: &mut Value, pointer: &str) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidegate_store::kv::{Condition, Key, Kv, UnixSecond, Written};
+use tidegate_store::kv::{Condition, Key, Kv, PAGE_MAX, UnixSecond, Written};
 
 use crate::asking::Asking;
 use crate::document::{key, put, read};
@@ -104,7 +104,7 @@ impl Rekey {
         let mut stream = Stream::new(&self.plan, subject, &known, &HashMap::new(), in_place);
         let (mut counts, mut seen) = (Counts::default(), BTreeSet::new());
         loop {
-            let items = stream.take(&self.store, &self.plan, 1000).await?;
+            let items = stream.take(&self.store, &self.plan, PAGE_MAX).await?;
             if items.is_empty() {
                 return Ok(counts);
             }
@@ -228,7 +228,7 @@ impl Rekey {
         let mut judging = Judging::new(&self.store, &self.plan, &*self.claims, subject, true);
         let mut judgement = Judgement::default();
         loop {
-            let at_once = if only_open { 500 } else { judging.page() };
+            let at_once = if only_open { PAGE_MAX } else { judging.page() };
             let mut items = stream.take(&self.store, &self.plan, at_once).await?;
             if items.is_empty() {
                 return Ok(judgement);

@@ -9,6 +9,8 @@
 //! test can refuse, lose or delay any of its operations.
 
 pub mod clock;
+pub mod conformance;
+pub mod redis;
 pub mod snapshot;
 pub mod sqlite;
 pub mod watched;
@@ -389,7 +391,11 @@ impl dyn KvStore {
 pub async fn open(url: &str) -> Result<Kv, KvError> {
     match url.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() => Ok(Arc::new(sqlite::SqliteKv::open(path.as_ref())?)),
-        _ => Err(KvError::BadUrl { url: url.to_owned(), reason: "its scheme is neither".to_owned() }),
+        _ if url.starts_with("redis:") => Ok(Arc::new(redis::RedisKv::open(url).await?)),
+        _ => {
+            let url = redis::without_password(url);
+            Err(KvError::BadUrl { url, reason: "its scheme is neither".to_owned() })
+        }
     }
 }
 

@@ -2,4 +2,7 @@
 
 #[cfg(test)]
 mod accounts;
+#[cfg(test)]
+mod trips;
+#[cfg(test)]
 mod vfs;

@@ -3,19 +3,39 @@
 //! Display names are not unique, and `a` is the beginning of `a:b`. So a record under a name is somebody's only if no
 //! other account has that name in any of its spellings. The answer is computed from all stored accounts; which of them
 //! changed is told by the versions in a listing, and only those are read again.
+//!
+//! Nobody gets records by taking a name: an account keeps its claim on names that it had, one that takes a name under
+//! which records stand already has no claim on them, and a name that a deleted account shared stays shared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tidegate_rekey::Claims;
-use tidegate_store::kv::{Key, Kv, KvError, PAGE_MAX, Version};
+use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, PAGE_MAX, Version, Write};
 use tokio::sync::Mutex;
 
 use crate::keyspace;
 
 /// Most accounts that are looked at.
 pub const ACCOUNTS_MAX: usize = 500_000;
+
+/// Up to so many accounts they are looked at for each reading.
+const FEW_ACCOUNTS: usize = 1_000;
+
+/// How long what is known of more of them serves for reading. An account that came since can have no records under names.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+
+/// What keys of shared names begin with.
+const RELEASED: &str = "released:";
+
+/// What is said in place of the id of an account that is no more.
+const DELETED: &str = "a deleted account";
 
 /// The names of all accounts.
 #[derive(Debug)]
@@ -28,9 +48,22 @@ pub struct UserClaims {
 struct Known {
     accounts: BTreeMap<Key, (Version, String, Vec<String>)>,
     by_spelling: BTreeMap<String, BTreeSet<String>>,
+    /// Hashes of names that accounts which were deleted shared with others.
+    released: BTreeSet<Key>,
+    at: Option<Instant>,
 }
 
 impl Known {
+    /// The ids of all who may claim this.
+    fn claimants(&self, spelling: &str) -> Vec<String> {
+        let ids = self.by_spelling.get(spelling).into_iter().flatten().cloned();
+        ids.chain(self.is_released(spelling).then(|| DELETED.to_owned())).collect()
+    }
+
+    fn is_released(&self, spelling: &str) -> bool {
+        released(spelling).is_ok_and(|key| self.released.contains(&key))
+    }
+
     fn forget(&mut self, key: &Key) {
         let Some((_, id, spellings)) = self.accounts.remove(key) else { return };
         for spelling in spellings {
@@ -59,8 +92,15 @@ impl UserClaims {
     }
 
     /// Looks at which accounts came, went or changed.
-    async fn refreshed(&self) -> Result<tokio::sync::MutexGuard<'_, Known>, KvError> {
+    async fn refreshed(&self, may_be_old: bool) -> Result<tokio::sync::MutexGuard<'_, Known>, KvError> {
         let mut known = self.known.lock().await;
+        let begun = Instant::now();
+        if may_be_old
+            && known.accounts.len() > FEW_ACCOUNTS
+            && known.at.is_some_and(|at| at.elapsed() < FRESH_FOR)
+        {
+            return Ok(known);
+        }
         let users = keyspace::users();
         let mut seen: BTreeSet<Key> = BTreeSet::new();
         let mut changed: Vec<Key> = Vec::new();
@@ -84,6 +124,8 @@ impl UserClaims {
             }
             after = page.entries.into_iter().last().map(|listed| listed.key);
         }
+        let released = self.store.list_all(&users, RELEASED, ACCOUNTS_MAX).await?;
+        known.released = released.into_iter().map(|listed| listed.key).collect();
         let gone: Vec<Key> = known.accounts.keys().filter(|key| !seen.contains(*key)).cloned().collect();
         for key in &gone {
             known.forget(key);
@@ -100,37 +142,96 @@ impl UserClaims {
                 }
             }
         }
+        known.at = Some(begun);
         Ok(known)
     }
 
     /// The spellings of this account that no other one claims, and for each the longer names of others that begin with it
-    /// and a colon.
+    /// and a colon. For reading: see [`FRESH_FOR`].
     pub(crate) async fn own(&self, id: &str, core: &Value) -> Result<Vec<(String, Vec<String>)>, KvError> {
-        let known = self.refreshed().await?;
-        let mut own = Vec::new();
-        for spelling in keyspace::legacy_spellings_of(id, core) {
-            let is_alone =
-                known.by_spelling.get(&spelling).is_none_or(|ids| ids.iter().all(|other| other == id));
-            if is_alone {
-                let longer = longer(&known, &spelling, Some(id));
-                own.push((spelling, longer));
+        Ok(own(&*self.refreshed(true).await?, id, core))
+    }
+
+    /// The same of what is stored now.
+    pub(crate) async fn own_now(
+        &self,
+        id: &str,
+        core: &Value,
+    ) -> Result<Vec<(String, Vec<String>)>, KvError> {
+        Ok(own(&*self.refreshed(false).await?, id, core))
+    }
+
+    /// Keeps names shared that an account which goes shares with others. A name that nobody else has is not kept.
+    pub(crate) async fn release(&self, shared: &[String]) -> Result<(), KvError> {
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let mut writes = Vec::new();
+        for spelling in shared {
+            writes.push(Write {
+                namespace: keyspace::users(),
+                key: released(spelling)?,
+                change: Change::Put { value: Bytes::from_static(b"{}"), metadata: None, expires_at: None },
+                condition: Condition::Always,
+            });
+        }
+        self.store.write_each(&writes).await?;
+        Ok(())
+    }
+
+    /// Whether records stand under a name, or under a longer one that begins with it and a colon.
+    pub(crate) async fn has_records(&self, name: &str) -> Result<bool, KvError> {
+        let users = keyspace::users();
+        let prefixes = [
+            (keyspace::logs(), "trip:", ":"),
+            (keyspace::expenses(), "expense:", ":"),
+            (keyspace::mileage(), "mileage:", ":"),
+            (keyspace::logs(), "meta:user:", ":"),
+            (keyspace::hughesnet(), "hns:settings:", ""),
+            (keyspace::hughesnet(), "hns:db:", ""),
+            (keyspace::hughesnet(), "hns:session:", ""),
+            (keyspace::hughesnet(), "hns:cred:", ""),
+            (keyspace::user_settings(), "settings:", ""),
+            (users, "authenticators:", ""),
+        ];
+        for (namespace, begins, ends) in prefixes {
+            let at = format!("{begins}{name}{ends}");
+            let is_there = match ends {
+                "" => match Key::new(at) {
+                    Ok(key) => self.store.get(&namespace, &key).await?.is_some(),
+                    Err(_) => false,
+                },
+                _ => !self.store.list(&namespace, &at, None, 1).await?.entries.is_empty(),
+            };
+            if is_there {
+                return Ok(true);
             }
         }
-        Ok(own)
+        Ok(false)
     }
+}
+
+fn own(known: &Known, id: &str, core: &Value) -> Vec<(String, Vec<String>)> {
+    let mut own = Vec::new();
+    for spelling in keyspace::legacy_spellings_of(id, core) {
+        if known.claimants(&spelling).iter().all(|other| other == id) {
+            let longer = longer(known, &spelling, Some(id));
+            own.push((spelling, longer));
+        }
+    }
+    own
 }
 
 #[async_trait]
 impl Claims for UserClaims {
     async fn claimants(&self, spelling: &str) -> Result<Vec<String>, KvError> {
-        let known = self.refreshed().await?;
-        Ok(known.by_spelling.get(spelling).into_iter().flatten().cloned().collect())
+        Ok(self.refreshed(false).await?.claimants(spelling))
     }
 
     async fn longer_names(&self, spelling: &str) -> Result<Vec<String>, KvError> {
-        let known = self.refreshed().await?;
+        let known = self.refreshed(false).await?;
         // A longer name of the only one who claims the shorter takes nothing from anybody.
-        let claimants = known.by_spelling.get(spelling).into_iter().flatten().collect::<Vec<_>>();
+        let claimants = known.claimants(spelling);
         let only = if let [only] = claimants.as_slice() { Some(only.as_str()) } else { None };
         Ok(longer(&known, spelling, only))
     }
@@ -144,6 +245,11 @@ fn longer(known: &Known, spelling: &str, id: Option<&str>) -> Vec<String> {
         .filter(|(_, ids)| ids.iter().any(|other| Some(other.as_str()) != id))
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// Where it is kept that an account which was deleted shared this name. The name itself is not kept.
+fn released(spelling: &str) -> Result<Key, KvError> {
+    Key::new(format!("{RELEASED}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(spelling.as_bytes()))))
 }
 
 /// The id in an account's key. `user:stats:U` is none.

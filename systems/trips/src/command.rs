@@ -39,6 +39,9 @@ enum Command {
         /// Where; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
+        /// The port, in place of that of --listen.
+        #[arg(long, env = "PORT")]
+        port: Option<u16>,
     },
     /// Copies the keys of users from their names to their ids; a dry run unless told otherwise.
     Migrate(migrate::MigrateArguments),
@@ -72,7 +75,10 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     };
     let app = App::new(store.clone(), &get);
     let done = match arguments.command {
-        Command::Serve { listen } => serve(app, listen).await,
+        Command::Serve { mut listen, port } => {
+            listen.set_port(port.unwrap_or_else(|| listen.port()));
+            serve(app, listen).await
+        }
         Command::Migrate(arguments) => migrate::run(app, &arguments).await,
         Command::Status(arguments) => migrate::status(app, &arguments).await,
         Command::GrantAdmin(arguments) => grant_admin::run(store, &arguments, &get).await,

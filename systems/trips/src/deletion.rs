@@ -1,7 +1,9 @@
 //! An account and everything of it, removed: the keys of the id, the keys of every name that is provably the user's, both
 //! indexes, sessions and tokens. The audit trail stays.
 //!
-//! A marker is written first and removed last: a deletion that was cut off is taken up again, and nobody signs in meanwhile.
+//! A marker is written first and removed last: a deletion that was cut off is taken up again, and nobody signs in or writes
+//! a record meanwhile. Records under a name that another account may claim too stay where they are: nobody can say whose
+//! they are, and whoever is left with the name does not get them by it.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -16,16 +18,12 @@ use crate::{keyspace, session, token};
 /// Most deletions that are taken up at a start.
 const RESUMED_MAX: usize = 10_000;
 
-fn marker(id: &str) -> Result<Key, AppError> {
-    Ok(Key::new(format!("deletion:{id}"))?)
-}
-
 /// Whether this account is being deleted.
 ///
 /// # Errors
 /// [`AppError`].
 pub async fn is_under_way(app: &App, id: &str) -> Result<bool, AppError> {
-    Ok(app.store().get(&keyspace::users(), &marker(id)?).await?.is_some())
+    Ok(app.store().get(&keyspace::users(), &keyspace::deletion(id)?).await?.is_some())
 }
 
 /// Deletes an account.
@@ -38,10 +36,14 @@ pub async fn is_under_way(app: &App, id: &str) -> Result<bool, AppError> {
 pub async fn delete(app: &App, id: &str) -> Result<(), AppError> {
     // Names are looked at before anything is gone that they follow from.
     if let Some(account) = user::by_id(app, id).await? {
-        let own = app.user_claims().own(id, &account.value()).await?;
+        let own = app.user_claims().own_now(id, &account.value()).await?;
+        let is_own = |name: &String| own.iter().any(|(known, _)| known == name);
+        let mut shared = keyspace::legacy_spellings_of(id, &account.value());
+        shared.retain(|name| !is_own(name));
+        app.user_claims().release(&shared).await?;
         let noted = json!({ "core": account.value(), "own": own });
         let put = Change::Put { value: Bytes::from(noted.to_string()), metadata: None, expires_at: None };
-        one(app, keyspace::users(), marker(id)?, put).await?;
+        one(app, keyspace::users(), keyspace::deletion(id)?, put).await?;
     }
     resume(app, id).await
 }
@@ -64,43 +66,33 @@ pub async fn resume_all(app: &App) -> Result<usize, AppError> {
 }
 
 async fn resume(app: &App, id: &str) -> Result<(), AppError> {
-    let key = marker(id)?;
+    let key = keyspace::deletion(id)?;
     let Some(entry) = app.store().get(&keyspace::users(), &key).await? else { return Ok(()) };
     let noted: Value = serde_json::from_slice(&entry.value)
         .map_err(|error| AppError::Corrupt { key: key.to_string(), message: error.to_string() })?;
     let own: Vec<(String, Vec<String>)> =
         noted.get("own").and_then(|own| serde_json::from_value(own.clone()).ok()).unwrap_or_default();
+    // A migration that runs loses its lease and writes nothing more.
+    remove(app, &keyspace::migrations(), vec![keyspace::lease(id)?]).await?;
     session::end_all(app, id, None).await?;
     let tokens = token::keys(app, id).await?;
     remove(app, &keyspace::sessions(), tokens).await?;
     prefix(app, &keyspace::sessions(), &format!("tokens:{id}:"), &[]).await?;
+    let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).chain([id]).collect();
     let owners =
         own.iter().map(|(name, longer)| (name.as_str(), longer.as_slice())).chain([(id, [].as_slice())]);
     for (owner, longer) in owners {
-        for kind in Kind::ALL {
-            let begins = |name: &str| format!("{}{name}:", kind.prefix());
-            let longer: Vec<String> = longer.iter().map(|name| begins(name)).collect();
-            prefix(app, &kind.namespace(), &begins(owner), &longer).await?;
-        }
-        let longer: Vec<String> = longer.iter().map(|name| format!("meta:user:{name}:")).collect();
-        prefix(app, &keyspace::logs(), &format!("meta:user:{owner}:"), &longer).await?;
-        let mut keys = Vec::new();
-        for kept in ["settings", "db", "session", "cred"] {
-            keys.push(Key::new(format!("hns:{kept}:{owner}"))?);
-        }
-        keys.push(Key::new(format!("lock:sync:{owner}"))?);
-        remove(app, &keyspace::hughesnet(), keys).await?;
-        remove(app, &keyspace::user_settings(), vec![keyspace::settings(owner)?]).await?;
-        remove(app, &keyspace::users(), vec![Key::new(format!("authenticators:{owner}"))?]).await?;
-        index::wipe(app.store().as_ref(), owner).await?;
+        of_owner(app, owner, longer).await?;
     }
-    let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).chain([id]).collect();
     in_place(app, &keyspace::trash(), "trash:", "/userId", &names).await?;
     in_place(app, &keyspace::hughesnet_orders(), "hns:order:", "/ownerId", &names).await?;
     links(app, &names).await?;
-    prefix(app, &keyspace::migrations(), &format!("migration:{id}:"), &[]).await?;
     let text = |pointer: &str| noted.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let mut keys = vec![keyspace::user(id)?, Key::new(format!("user:stats:{id}"))?];
+    // From here on no migration of this user can begin; what one wrote before it lost its lease goes now.
+    remove(app, &keyspace::users(), vec![keyspace::user(id)?]).await?;
+    prefix(app, &keyspace::migrations(), &format!("migration:{id}:"), &[]).await?;
+    of_owner(app, id, &[]).await?;
+    let mut keys = vec![Key::new(format!("user:stats:{id}"))?];
     for claimed in [keyspace::user_name(text("/core/username")), keyspace::email(text("/core/email"))] {
         let claimed = claimed?;
         let held = app.store().get(&keyspace::users(), &claimed).await?;
@@ -109,8 +101,27 @@ async fn resume(app: &App, id: &str) -> Result<(), AppError> {
             keys.push(claimed);
         }
     }
-    keys.push(key);
-    remove(app, &keyspace::users(), keys).await
+    remove(app, &keyspace::users(), keys).await?;
+    remove(app, &keyspace::users(), vec![key]).await
+}
+
+/// Everything that stands under one owner, but not what stands under longer names.
+async fn of_owner(app: &App, owner: &str, longer: &[String]) -> Result<(), AppError> {
+    for kind in Kind::ALL {
+        let begins = |name: &str| format!("{}{name}:", kind.prefix());
+        let longer: Vec<String> = longer.iter().map(|name| begins(name)).collect();
+        prefix(app, &kind.namespace(), &begins(owner), &longer).await?;
+    }
+    let longer: Vec<String> = longer.iter().map(|name| format!("meta:user:{name}:")).collect();
+    prefix(app, &keyspace::logs(), &format!("meta:user:{owner}:"), &longer).await?;
+    // A name so long that there can be no key of it has none.
+    let begins = ["hns:settings:", "hns:db:", "hns:session:", "hns:cred:", "lock:sync:"];
+    let keys = begins.into_iter().filter_map(|begins| Key::new(format!("{begins}{owner}")).ok()).collect();
+    remove(app, &keyspace::hughesnet(), keys).await?;
+    remove(app, &keyspace::user_settings(), keyspace::settings(owner).into_iter().collect()).await?;
+    remove(app, &keyspace::users(), keyspace::authenticators(owner).into_iter().collect()).await?;
+    index::wipe(app.store().as_ref(), owner).await?;
+    Ok(())
 }
 
 /// Keys of links whose value is one of the owner's names.

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod guard;
 mod identity;
+mod orders;
 mod records;
 mod reply;
 
@@ -27,10 +28,12 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(auth::routes())
         .merge(records::routes())
+        .merge(orders::routes())
         .merge(admin::routes())
         .layer(from_fn(guard::guard))
         .route("/health", get(|| async { "ok" }))
         .route("/ready", get(ready))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "Not found") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -7,19 +7,27 @@
 //! Keys, in [`keyspace::index`]: `index:<owner>:head` and `index:<owner>:<kind>:<record>`, in which `%` and `:` of the
 //! owner are escaped, so that no owner's keys begin with another's.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checking;
+
+use std::collections::BTreeMap;
 use std::future::Future;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tidegate_store::kv::{
-    Change, Condition, Entry, Key, KvStore, PAGE_MAX, UnixSecond, Version, Write, WrittenAll,
+    Change, Condition, Entry, KEY_MAX_BYTES, Key, KvStore, PAGE_MAX, UnixSecond, Version, Write, WrittenAll,
 };
 
 use crate::app::AppError;
 use crate::keyspace;
-use crate::record::Kind;
+use crate::record::{Kind, clock};
+
+pub use checking::Check;
+pub(crate) use checking::{check, wipe, wipe_legacy};
 
 /// Tries of a write that others are in the way of.
 pub(crate) const TRIES_MAX: usize = 64;
@@ -27,8 +35,9 @@ pub(crate) const TRIES_MAX: usize = 64;
 pub(crate) const RECORDS_MAX: usize = 1_000_000;
 /// Rows that are written in one batch, beside the head.
 const ROWS: usize = 500;
-/// Ids that a check names of each kind.
-const NAMED_MAX: usize = 20;
+
+/// What stands before the hash of a record's id in the key of its row.
+const HASHED: char = '~';
 
 /// The head of an index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +48,10 @@ pub(crate) struct Head {
     /// Trips that were made in each month, `YYYY-MM`: quotas count by it, so deletions do not lower it.
     #[serde(default)]
     pub(crate) months: BTreeMap<String, u64>,
+    /// The version that the lease of migrations had when the index was made: whoever renewed it since has written records
+    /// beside the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<u64>,
 }
 
 /// What an index says of a record.
@@ -63,7 +76,7 @@ impl Row {
             id: record.to_owned(),
             date: text("date"),
             created_at: text("createdAt"),
-            updated_at: text("updatedAt"),
+            updated_at: clock(body).map(|at| at.to_string()).unwrap_or_default(),
             deleted: body.get("deleted").and_then(Value::as_bool).unwrap_or(false),
         }
     }
@@ -94,33 +107,6 @@ pub struct Repaired {
     pub rows: u64,
 }
 
-/// What a check came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Check {
-    /// What is kept as the count of trips.
-    pub trip_count: Option<u64>,
-    /// Live records of each kind.
-    pub live: BTreeMap<String, u64>,
-    /// Live rows of each kind.
-    pub rows: BTreeMap<String, u64>,
-    /// Records without a row; the first of them.
-    pub missing: Vec<String>,
-    /// Rows without a record, or with another state; the first of them.
-    pub stale: Vec<String>,
-    /// It is marked.
-    pub is_dirty: bool,
-    is_unequal: bool,
-}
-
-impl Check {
-    /// Whether index, records and count say the same.
-    #[must_use]
-    pub fn is_consistent(&self) -> bool {
-        let trips = self.live.get(Kind::Trip.name()).copied().unwrap_or(0);
-        !self.is_dirty && !self.is_unequal && self.trip_count.unwrap_or(0) == trips
-    }
-}
-
 fn owned(owner: &str) -> String {
     format!("index:{}:", owner.replace('%', "%25").replace(':', "%3A"))
 }
@@ -130,7 +116,13 @@ fn head_key(owner: &str) -> Result<Key, AppError> {
 }
 
 fn row_key(owner: &str, kind: Kind, record: &str) -> Result<Key, AppError> {
-    Ok(Key::new(format!("{}{}:{record}", owned(owner), kind.name()))?)
+    let begins = format!("{}{}:", owned(owner), kind.name());
+    // A record that came with its id may have one that leaves no room in a key of the index.
+    if begins.len() + record.len() > KEY_MAX_BYTES || record.starts_with(HASHED) {
+        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(record.as_bytes()));
+        return Ok(Key::new(format!("{begins}{HASHED}{hash}"))?);
+    }
+    Ok(Key::new(format!("{begins}{record}"))?)
 }
 
 fn write(key: Key, change: Change, condition: Condition) -> Write {
@@ -149,7 +141,8 @@ fn parsed<T: for<'de> Deserialize<'de>>(key: &Key, entry: &Entry) -> Result<T, A
 
 /// The head and its version; `None`: the user has no index yet.
 async fn head(store: &dyn KvStore, owner: &str) -> Result<Option<(Head, Version)>, AppError> {
-    let key = head_key(owner)?;
+    // An owner whose name leaves no room in a key has no index.
+    let Ok(key) = head_key(owner) else { return Ok(None) };
     match store.get(&keyspace::index(), &key).await? {
         None => Ok(None),
         Some(entry) => Ok(Some((parsed(&key, &entry)?, entry.version))),
@@ -167,6 +160,9 @@ pub(crate) async fn change(
     let row_key = row_key(id, kind, record)?;
     for _try in 0..TRIES_MAX {
         let Some((mut head, version)) = head(store, id).await? else {
+            if store.get(&keyspace::users(), &keyspace::user(id)?).await?.is_none() {
+                return Err(no_account());
+            }
             repair(store, id, &[]).await?;
             continue;
         };
@@ -189,11 +185,28 @@ pub(crate) async fn change(
         if kind == Kind::Trip {
             writes.push(count(id, trips)?);
         }
-        if let WrittenAll::Done(_) = store.write_all(&writes).await? {
+        if made(store, id, writes).await? {
             return Ok(answer);
         }
     }
     Err(AppError::Contended { what: format!("the index of {id}"), tries: TRIES_MAX })
+}
+
+/// Makes these writes, unless a condition of theirs does not hold: false.
+///
+/// # Errors
+/// [`AppError::Absent`] once the deletion of the account has begun: nothing is written behind it.
+async fn made(store: &dyn KvStore, id: &str, mut writes: Vec<Write>) -> Result<bool, AppError> {
+    writes.insert(0, keyspace::unless_deleted(id)?);
+    match store.write_all(&writes).await? {
+        WrittenAll::Done(_) => Ok(true),
+        WrittenAll::Refused { index: 0, .. } => Err(no_account()),
+        WrittenAll::Refused { .. } => Ok(false),
+    }
+}
+
+fn no_account() -> AppError {
+    AppError::Absent { what: "the account".to_owned() }
 }
 
 fn count(id: &str, trips: u64) -> Result<Write, AppError> {
@@ -208,15 +221,46 @@ fn count(id: &str, trips: u64) -> Result<Write, AppError> {
 
 /// The rows of one kind, and whether they can be relied on.
 pub(crate) async fn rows(store: &dyn KvStore, id: &str, kind: Kind) -> Result<Vec<Row>, AppError> {
-    if head(store, id).await?.is_none() || is_dirty(store, id).await? {
+    let is_current = match head(store, id).await? {
+        None => false,
+        Some((head, _)) => head.lease == lease(store, id).await?.map(|lease| lease.version.0),
+    };
+    if !is_current || is_marked(store, id).await? {
         repair(store, id, &[]).await?;
     }
     let standing = standing(store, id, kind).await?;
     Ok(standing.into_values().map(|(row, _)| row).collect())
 }
 
-async fn is_dirty(store: &dyn KvStore, id: &str) -> Result<bool, AppError> {
-    Ok(store.get(&keyspace::logs(), &keyspace::index_dirty(id)?).await?.is_some())
+async fn mark(store: &dyn KvStore, id: &str) -> Result<Option<Version>, AppError> {
+    let found = store.get(&keyspace::logs(), &keyspace::index_dirty(id)?).await?;
+    Ok(found.map(|entry| entry.version))
+}
+
+async fn is_marked(store: &dyn KvStore, id: &str) -> Result<bool, AppError> {
+    Ok(mark(store, id).await?.is_some())
+}
+
+/// The lease of migrations of a user, as far as it is of interest here.
+struct Lease {
+    version: Version,
+    is_held: bool,
+}
+
+async fn lease(store: &dyn KvStore, id: &str) -> Result<Option<Lease>, AppError> {
+    #[derive(Deserialize)]
+    struct Stored {
+        until: i64,
+    }
+    let key = keyspace::lease(id)?;
+    let Some(entry) = store.get(&keyspace::migrations(), &key).await? else { return Ok(None) };
+    let stored: Stored = parsed(&key, &entry)?;
+    let is_held = stored.until > store.now().await?.0;
+    Ok(Some(Lease { version: entry.version, is_held }))
+}
+
+fn condition(version: Option<Version>) -> Condition {
+    version.map_or(Condition::Absent, Condition::Version)
 }
 
 /// The rows that stand, by record.
@@ -228,8 +272,10 @@ async fn standing(
     let prefix = format!("{}{}:", owned(owner), kind.name());
     let mut rows = BTreeMap::new();
     for (key, entry) in entries(store, &keyspace::index(), &prefix).await? {
-        let record = key.as_str().strip_prefix(&prefix).unwrap_or_default().to_owned();
-        rows.insert(record, (parsed(&key, &entry)?, entry.expires_at));
+        let row: Row = parsed(&key, &entry)?;
+        let record = key.as_str().strip_prefix(&prefix).unwrap_or_default();
+        let record = if record.starts_with(HASHED) { row.id.clone() } else { record.to_owned() };
+        rows.insert(record, (row, entry.expires_at));
     }
     Ok(rows)
 }
@@ -266,7 +312,8 @@ pub(crate) async fn entries(
     Ok(found)
 }
 
-/// See [`crate::App::repair_index`]. A write in between is not lost: it changes the head, and the repair begins again.
+/// See [`crate::App::repair_index`]. A write in between is not lost: it changes the head, and the repair begins again. Nor
+/// is what a migration writes meanwhile: it has the lease, and the index is made again at the next list.
 pub(crate) async fn repair(
     store: &dyn KvStore,
     id: &str,
@@ -274,7 +321,10 @@ pub(crate) async fn repair(
 ) -> Result<Repaired, AppError> {
     for _try in 0..TRIES_MAX {
         let found = head(store, id).await?;
+        let marked = mark(store, id).await?;
+        let lease = lease(store, id).await?;
         let mut new = Head {
+            lease: lease.filter(|lease| !lease.is_held).map(|lease| lease.version.0),
             months: found.as_ref().map(|(head, _)| head.months.clone()).unwrap_or_default(),
             ..Head::default()
         };
@@ -285,7 +335,7 @@ pub(crate) async fn repair(
                 *kept = count.max(*kept);
             }
         }
-        let unchanged = found.map_or(Condition::Absent, |(_, version)| Condition::Version(version));
+        let unchanged = condition(found.as_ref().map(|(_, version)| *version));
         let mut writes = Vec::new();
         let mut rows = 0_u64;
         for kind in Kind::ALL {
@@ -304,17 +354,18 @@ pub(crate) async fn repair(
             continue;
         }
         let trips = new.live.get(Kind::Trip.name()).copied().unwrap_or(0);
-        let last = [
+        let last = vec![
             write(head_key(id)?, json(&new, None), unchanged),
             count(id, trips)?,
+            // Whoever marked it since has written something that was not seen here.
             Write {
                 namespace: keyspace::logs(),
                 key: keyspace::index_dirty(id)?,
                 change: Change::Delete,
-                condition: Condition::Always,
+                condition: condition(marked),
             },
         ];
-        if let WrittenAll::Done(_) = store.write_all(&last).await? {
+        if made(store, id, last).await? {
             return Ok(Repaired { rows });
         }
     }
@@ -331,65 +382,9 @@ async fn batches(
     for rows in writes.chunks(ROWS) {
         let mut batch = rows.to_vec();
         batch.push(write(head_key(id)?, Change::Keep, unchanged));
-        if let WrittenAll::Refused { .. } = store.write_all(&batch).await? {
+        if !made(store, id, batch).await? {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// See [`crate::App::check_index`].
-pub(crate) async fn check(store: &dyn KvStore, id: &str) -> Result<Check, AppError> {
-    let key = keyspace::trip_count(id)?;
-    let counted = store.get(&keyspace::logs(), &key).await?;
-    let trip_count = match &counted {
-        None => None,
-        Some(entry) => Some(parsed::<u64>(&key, entry)?),
-    };
-    let mut check = Check { trip_count, is_dirty: is_dirty(store, id).await?, ..Check::default() };
-    for kind in Kind::ALL {
-        let (standing, wanted) = (standing(store, id, kind).await?, wanted(store, id, kind).await?);
-        let live = |rows: &BTreeMap<String, (Row, Option<UnixSecond>)>| {
-            rows.iter()
-                .filter(|(_, (row, _))| !row.deleted)
-                .map(|(record, _)| record.clone())
-                .collect::<BTreeSet<_>>()
-        };
-        let (rows, records) = (live(&standing), live(&wanted));
-        check.is_unequal |= rows != records;
-        let named = |record: &String| format!("{}:{record}", kind.name());
-        check.missing.extend(records.difference(&rows).map(named).take(NAMED_MAX));
-        check.stale.extend(rows.difference(&records).map(named).take(NAMED_MAX));
-        let count = |ids: &BTreeSet<String>| u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        check.live.insert(kind.name().to_owned(), count(&records));
-        check.rows.insert(kind.name().to_owned(), count(&rows));
-    }
-    Ok(check)
-}
-
-/// See [`crate::App::wipe_legacy_index`].
-pub(crate) async fn wipe_legacy(
-    store: &dyn KvStore,
-    id: &str,
-    spellings: &[String],
-) -> Result<u64, AppError> {
-    if !check(store, id).await?.is_consistent() {
-        return Err(AppError::IndexDiffers { id: id.to_owned() });
-    }
-    let mut removed = 0;
-    for spelling in spellings.iter().filter(|spelling| *spelling != id) {
-        removed += wipe(store, spelling).await?;
-    }
-    Ok(removed)
-}
-
-/// Removes the index of an owner. How many keys were removed.
-pub(crate) async fn wipe(store: &dyn KvStore, owner: &str) -> Result<u64, AppError> {
-    let listed = store.list_all(&keyspace::index(), &owned(owner), RECORDS_MAX).await?;
-    let writes: Vec<Write> =
-        listed.into_iter().map(|listed| write(listed.key, Change::Delete, Condition::Always)).collect();
-    for batch in writes.chunks(PAGE_MAX) {
-        store.write_each(batch).await?;
-    }
-    Ok(u64::try_from(writes.len()).unwrap_or(u64::MAX))
 }

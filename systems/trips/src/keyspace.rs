@@ -1,13 +1,19 @@
 //! Every key of the service. An owner in a key is the user's id; before the migration it was one of the user's names.
 
 use serde_json::Value;
-use tidegate_store::kv::{Key, KvError, Namespace};
+use tidegate_store::kv::{Change, Condition, Key, KvError, Namespace, Write};
 
 /// Keys that begin so are of tools, in every namespace: the service neither lists nor removes them.
 pub const RESERVED_PREFIX: &str = "tidegate:";
 
 /// Whether reads look at legacy keys, in [`migrations`].
 pub const DUAL_READ_KEY: &str = "migration:dual_read";
+
+/// The field of an account with the display names that it had before.
+pub(crate) const FORMER_NAMES: &str = "formerNames";
+
+/// The field of an account with the spellings under which records stood already when it took them: they are not its own.
+pub(crate) const FOREIGN_NAMES: &str = "foreignNames";
 
 /// How long a tombstone stays: 30 days.
 pub const TOMBSTONE_SECONDS: i64 = 2_592_000;
@@ -85,9 +91,30 @@ pub(crate) fn email(address: &str) -> Result<Key, KvError> {
     Key::new(format!("idx:email:{}", address.to_lowercase()))
 }
 
+/// `deletion:U`, while the account is being deleted
+pub(crate) fn deletion(id: &str) -> Result<Key, KvError> {
+    Key::new(format!("deletion:{id}"))
+}
+
+/// A write that is refused once the deletion of the account has begun; for a batch.
+pub(crate) fn unless_deleted(id: &str) -> Result<Write, KvError> {
+    let key = deletion(id)?;
+    Ok(Write { namespace: users(), key, change: Change::Keep, condition: Condition::Absent })
+}
+
+/// `migration:U:lease`, of the one run that copies the user's keys
+pub(crate) fn lease(id: &str) -> Result<Key, KvError> {
+    Key::new(format!("migration:{id}:lease"))
+}
+
 /// `settings:U`
 pub(crate) fn settings(owner: &str) -> Result<Key, KvError> {
     Key::new(format!("settings:{owner}"))
+}
+
+/// `authenticators:U`
+pub(crate) fn authenticators(owner: &str) -> Result<Key, KvError> {
+    Key::new(format!("authenticators:{owner}"))
 }
 
 /// `meta:user:U:trip_count`
@@ -109,7 +136,8 @@ pub fn storage_id(core: &Value) -> &str {
 /// Every name under which records of this account may stand, for reading them; never for writing one.
 ///
 /// The display name as it is and in lower case; the user name as it is, in lower case, in upper case, and with a
-/// capital first.
+/// capital first; display names of before, which stay the account's; none of those that were somebody else's when the
+/// account took them.
 #[must_use]
 pub fn legacy_spellings_of(id: &str, core: &Value) -> Vec<String> {
     let text = |field: &str| core.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -117,6 +145,10 @@ pub fn legacy_spellings_of(id: &str, core: &Value) -> Vec<String> {
     let lower = user_name.to_lowercase();
     let mut first = lower.chars();
     let capital: String = first.next().into_iter().flat_map(char::to_uppercase).chain(first).collect();
+    let list = |field: &str| core.get(field).and_then(Value::as_array).into_iter().flatten();
+    let former = list(FORMER_NAMES).filter_map(Value::as_str);
+    let former = former.flat_map(|name| [name.to_owned(), name.to_lowercase()]);
+    let not_own: Vec<&str> = list(FOREIGN_NAMES).filter_map(Value::as_str).collect();
     let mut spellings: Vec<String> = Vec::new();
     for spelling in [
         name.to_owned(),
@@ -125,8 +157,12 @@ pub fn legacy_spellings_of(id: &str, core: &Value) -> Vec<String> {
         lower.clone(),
         user_name.to_uppercase(),
         capital,
-    ] {
-        if !spelling.is_empty() && spelling != id && !spellings.contains(&spelling) {
+    ]
+    .into_iter()
+    .chain(former)
+    {
+        let is_own = !spelling.is_empty() && spelling != id && !not_own.contains(&spelling.as_str());
+        if is_own && !spellings.contains(&spelling) {
             spellings.push(spelling);
         }
     }
@@ -151,6 +187,8 @@ mod tests {
         assert_eq!(spellings, ["James B", "james b", "jAmes", "james", "JAMES", "James"]);
         assert_eq!(legacy_spellings_of("u1", &json!({ "name": "u1", "username": "u1" })), ["U1"]);
         assert!(legacy_spellings_of("u1", &json!({})).is_empty());
+        let renamed = json!({ "name": "Jim", "formerNames": ["James"], "foreignNames": ["jim"] });
+        assert_eq!(legacy_spellings_of("u1", &renamed), ["Jim", "James", "james"]);
     }
 
     #[test]

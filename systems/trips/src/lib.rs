@@ -8,6 +8,7 @@
 //! | [`user`], [`session`], [`token`] | accounts, who is signed in, tokens of programs |
 //! | [`claims`] | who may claim a name under which legacy records stand |
 //! | [`record`], [`reading`], [`index`] | records, reading them at both keys, the index that orders them |
+//! | [`sync`] | trips that are made of orders, and what the sync keeps of a user |
 //! | [`deletion`] | an account and everything of it, removed |
 //! | [`migration`], [`audit`], [`metrics`] | the migration of keys, its trail and what is counted |
 //! | [`shapes`] | a keyspace with every awkward record, to try things on |
@@ -27,6 +28,7 @@ pub mod record;
 pub mod serve;
 pub mod session;
 pub mod shapes;
+pub mod sync;
 pub mod token;
 pub mod user;
 

@@ -13,7 +13,9 @@ use tidegate_store::kv::{Condition, Entry, Key, Version};
 
 use crate::app::{App, AppError};
 use crate::index::{self, Row};
-use crate::record::{Kind, is_deleted};
+use crate::keyspace;
+use crate::migration::rewrite::{former_ids, rename_ids, renamed};
+use crate::record::{Kind, clock};
 
 /// Most records of one page.
 pub const PAGE_RECORDS_MAX: usize = 500;
@@ -22,8 +24,13 @@ pub const PAGE_RECORDS_MAX: usize = 500;
 #[derive(Debug, Clone)]
 pub struct Reader {
     id: String,
+    /// All spellings, own or not: a synced trip may have any of them in its id.
+    spellings: Vec<String>,
     /// Each with the longer names of others that begin with it.
     own: Vec<(String, Vec<String>)>,
+    /// Dual reading is on. Where it is off, copies under names are not read, but go when their record goes: they would
+    /// be seen when it is turned on again.
+    is_dual: bool,
 }
 
 /// The copies of one record.
@@ -39,6 +46,11 @@ impl Copies {
     /// The copy that counts, as the user's.
     pub(crate) fn newest(&self) -> Option<&Value> {
         self.newest.as_ref()
+    }
+
+    /// Whether anything stands there, were it something that cannot be read.
+    pub(crate) fn is_there(&self) -> bool {
+        self.canonical.is_some() || self.newest.is_some()
     }
 
     /// When any of them was updated last.
@@ -85,8 +97,9 @@ impl Reader {
     /// # Errors
     /// [`AppError::Store`].
     pub async fn new(app: &App, id: &str, core: &Value) -> Result<Self, AppError> {
-        let own = if app.reads_legacy().await? { app.user_claims().own(id, core).await? } else { Vec::new() };
-        Ok(Self { id: id.to_owned(), own })
+        let own = app.user_claims().own(id, core).await?;
+        let spellings = keyspace::legacy_spellings_of(id, core);
+        Ok(Self { id: id.to_owned(), spellings, own, is_dual: app.reads_legacy().await? })
     }
 
     /// The user's id, which is all that keys are written under.
@@ -95,20 +108,34 @@ impl Reader {
         &self.id
     }
 
-    /// The names at which this user reads.
+    /// The names at which this user reads; none where dual reading is off.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.own.iter().map(|(name, _)| name.clone()).collect()
+        self.read().iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// All copies of a record.
+    fn read(&self) -> &[(String, Vec<String>)] {
+        if self.is_dual { &self.own } else { &[] }
+    }
+
+    /// The id by which a record is known: that of a synced trip had a name in it.
+    #[must_use]
+    pub fn known_as(&self, record: &str) -> String {
+        renamed(&self.id, &self.spellings, record).unwrap_or_else(|| record.to_owned())
+    }
+
+    /// All copies of a record, which is meant by the id that it is known by.
     pub(crate) async fn copies(&self, app: &App, kind: Kind, record: &str) -> Result<Copies, AppError> {
         let mut keys = vec![kind.key(&self.id, record)?];
+        let mut ids = former_ids(&self.id, &self.spellings, record);
+        ids.push(record.to_owned());
         for (name, longer) in &self.own {
-            // A name so long that there can be no key of it has no records.
-            let Ok(key) = kind.key(name, record) else { continue };
-            if !is_of_longer(kind, &key, longer) {
-                keys.push(key);
+            for id in &ids {
+                // A name so long that there can be no key of it has no records.
+                let Ok(key) = kind.key(name, id) else { continue };
+                if !is_of_longer(kind, &key, longer) {
+                    keys.push(key);
+                }
             }
         }
         let mut copies = Copies::default();
@@ -119,21 +146,23 @@ impl Reader {
             if place == 0 {
                 copies.canonical = Some((entry.version, body));
             } else if let Some(body) = body.filter(|body| self.may_read(body)) {
-                app.metrics().legacy_reads(1);
+                if self.is_dual {
+                    app.metrics().legacy_reads(1);
+                }
                 copies.legacy.push((key.clone(), entry.version, body));
             }
         }
         let canonical = copies.canonical.as_ref().and_then(|(_, body)| body.as_ref());
         let mut newest = canonical;
-        for (_, _, body) in &copies.legacy {
-            if newest.is_none_or(|newest| updated(body) > updated(newest)) {
+        for (_, _, body) in copies.legacy.iter().filter(|_| self.is_dual) {
+            if newest.is_none_or(|newest| clock(body) > clock(newest)) {
                 newest = Some(body);
             }
         }
         copies.last_updated = canonical
             .into_iter()
             .chain(copies.legacy.iter().map(|(_, _, body)| body))
-            .filter_map(updated)
+            .filter_map(clock)
             .max();
         copies.newest = newest.map(|body| self.owned(body));
         Ok(copies)
@@ -144,7 +173,7 @@ impl Reader {
     /// # Errors
     /// [`AppError::Absent`].
     pub async fn get(&self, app: &App, kind: Kind, record: &str) -> Result<Value, AppError> {
-        let copies = self.copies(app, kind, record).await?;
+        let copies = self.copies(app, kind, &self.known_as(record)).await?;
         copies.newest.ok_or_else(|| AppError::Absent { what: format!("{} {record}", kind.name()) })
     }
 
@@ -158,17 +187,18 @@ impl Reader {
             rows.insert(row.id.clone(), (row, None));
         }
         let mut read = 0;
-        for (name, longer) in &self.own {
+        for (name, longer) in self.read() {
             let prefix = format!("{}{name}:", kind.prefix());
             for (key, entry) in index::entries(app.store().as_ref(), &kind.namespace(), &prefix).await? {
                 let Some(body) = self.legacy_body(kind, &key, &entry, longer) else { continue };
                 read += 1;
-                let record = key.as_str().strip_prefix(&prefix).unwrap_or_default();
-                let row = Row::of(record, &body);
-                let is_newer =
-                    rows.get(record).is_none_or(|(known, _)| time(&row.updated_at) > time(&known.updated_at));
+                let record = self.known_as(key.as_str().strip_prefix(&prefix).unwrap_or_default());
+                let row = Row::of(&record, &body);
+                let is_newer = rows
+                    .get(&record)
+                    .is_none_or(|(known, _)| time(&row.updated_at) > time(&known.updated_at));
                 if is_newer {
-                    rows.insert(record.to_owned(), (row, Some(body)));
+                    rows.insert(record, (row, Some(body)));
                 }
             }
         }
@@ -212,7 +242,9 @@ impl Reader {
         let mut all = Vec::new();
         for kind in Kind::ALL {
             for mut body in self.list(app, kind, &wanted).await?.records {
-                body["recordType"] = json!(kind.name());
+                if let Some(fields) = body.as_object_mut() {
+                    fields.insert("recordType".to_owned(), json!(kind.name()));
+                }
                 all.push(body);
             }
         }
@@ -249,7 +281,8 @@ impl Reader {
                 backup.insert("userId".to_owned(), json!(self.id));
             }
         }
-        if is_deleted(&body) || body.is_object() { body } else { Value::Null }
+        rename_ids(&self.id, &self.spellings, &mut body);
+        body
     }
 }
 
@@ -257,12 +290,6 @@ impl Reader {
 fn is_of_longer(kind: Kind, key: &Key, longer: &[String]) -> bool {
     let rest = key.as_str().strip_prefix(kind.prefix()).unwrap_or_default();
     longer.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':')))
-}
-
-/// When a body was updated, or made. Without either it is older than any that has one.
-fn updated(body: &Value) -> Option<Timestamp> {
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    time(text("updatedAt").or_else(|| text("createdAt")).unwrap_or_default())
 }
 
 fn time(text: &str) -> Option<Timestamp> {

@@ -104,7 +104,7 @@ pub async fn create(
         }
     };
     must_be_id(&record)?;
-    Done { app, user, kind, record: &record, what: What::Create(given) }.make().await
+    Done { app, user, kind, record: &user.known_as(&record), what: What::Create(given) }.make().await
 }
 
 /// Changes the given fields of a record. One that stands under a name only is written under the id.
@@ -118,7 +118,7 @@ pub async fn update(
     record: &str,
     given: &Map<String, Value>,
 ) -> Result<Value, AppError> {
-    Done { app, user, kind, record, what: What::Update(given) }.make().await
+    Done { app, user, kind, record: &user.known_as(record), what: What::Update(given) }.make().await
 }
 
 /// Deletes a record: a tombstone stands in its place for 30 days, with the record in it. Copies under names go in the
@@ -127,7 +127,7 @@ pub async fn update(
 /// # Errors
 /// [`AppError::Absent`].
 pub async fn delete(app: &App, user: &Reader, kind: Kind, record: &str) -> Result<Value, AppError> {
-    Done { app, user, kind, record, what: What::Delete }.make().await
+    Done { app, user, kind, record: &user.known_as(record), what: What::Delete }.make().await
 }
 
 /// Brings a deleted record back, under the id.
@@ -135,7 +135,7 @@ pub async fn delete(app: &App, user: &Reader, kind: Kind, record: &str) -> Resul
 /// # Errors
 /// [`AppError::Absent`] where it is not deleted, or its tombstone has ended.
 pub async fn restore(app: &App, user: &Reader, kind: Kind, record: &str) -> Result<Value, AppError> {
-    Done { app, user, kind, record, what: What::Restore }.make().await
+    Done { app, user, kind, record: &user.known_as(record), what: What::Restore }.make().await
 }
 
 /// Removes a record for good, its copies under names with it.
@@ -143,7 +143,7 @@ pub async fn restore(app: &App, user: &Reader, kind: Kind, record: &str) -> Resu
 /// # Errors
 /// [`AppError::Absent`].
 pub async fn purge(app: &App, user: &Reader, kind: Kind, record: &str) -> Result<(), AppError> {
-    Done { app, user, kind, record, what: What::Purge }.make().await.map(|_| ())
+    Done { app, user, kind, record: &user.known_as(record), what: What::Purge }.make().await.map(|_| ())
 }
 
 impl Deed for Done<'_> {
@@ -171,7 +171,7 @@ impl Done<'_> {
     }
 
     async fn created(&self, copies: &Copies, given: &Map<String, Value>) -> Result<Planned, AppError> {
-        if copies.newest().is_some() {
+        if copies.is_there() {
             return Err(AppError::Refused(format!(
                 "there is a {} {} already",
                 self.kind.name(),
@@ -196,21 +196,28 @@ impl Done<'_> {
         let now = moment(self.app, copies).await?;
         let until = UnixSecond(self.app.store().now().await?.0 + keyspace::TOMBSTONE_SECONDS);
         let key = kind.key(id, self.record)?;
-        let mut metadata = json!({
-            "deletedAt": now, "originalKey": key.as_str(),
-            "expiresAt": Timestamp::from_second(until.0).unwrap_or_default().to_string(),
-        });
+        let mut metadata = fields([
+            ("deletedAt", json!(now)),
+            ("originalKey", json!(key.as_str())),
+            ("expiresAt", json!(Timestamp::from_second(until.0).unwrap_or_default().to_string())),
+        ]);
         let date = text(&backup, "date");
-        let mut body = json!({
-            "id": self.record, "userId": id, "deleted": true, "deletedAt": now,
-            "createdAt": backup.get("createdAt"), "updatedAt": now, "backup": backup,
-        });
+        let mut body = fields([
+            ("id", json!(self.record)),
+            ("userId", json!(id)),
+            ("deleted", json!(true)),
+            ("deletedAt", json!(now)),
+            ("createdAt", json!(backup.get("createdAt"))),
+            ("updatedAt", json!(now)),
+            ("backup", json!(backup)),
+        ]);
         if kind == Kind::Trip {
-            body["deletedBy"] = json!(id);
-            metadata["deletedBy"] = json!(id);
+            body.insert("deletedBy".to_owned(), json!(id));
+            metadata.insert("deletedBy".to_owned(), json!(id));
         }
-        let kept = metadata.to_string();
-        body["metadata"] = metadata;
+        let kept = Value::Object(metadata.clone()).to_string();
+        body.insert("metadata".to_owned(), Value::Object(metadata));
+        let body = Value::Object(body);
         let row = Row { date, ..Row::of(self.record, &body) };
         let mut writes = vec![put(kind, key, &body, Some(kept), Some(until), copies.condition())];
         writes.extend(gone(kind, copies));
@@ -230,7 +237,7 @@ impl Done<'_> {
     }
 
     fn purged(&self, copies: &Copies) -> Result<Planned, AppError> {
-        if copies.newest().is_none() {
+        if !copies.is_there() {
             return Err(AppError::Absent { what: format!("{} {}", self.kind.name(), self.record) });
         }
         let mut writes = vec![Write {
@@ -255,6 +262,15 @@ impl Done<'_> {
         let row = Some((Row::of(self.record, &body), None));
         Ok(Planned { writes, row, month: None, answer: body })
     }
+}
+
+/// When a body was updated, or made: RFC 3339 text, or milliseconds. Without either it is older than any that has one.
+pub(crate) fn clock(body: &Value) -> Option<Timestamp> {
+    let read = |name: &str| match body.get(name)? {
+        Value::String(text) => text.parse().ok(),
+        number => Timestamp::from_millisecond(number.as_i64()?).ok(),
+    };
+    read("updatedAt").or_else(|| read("createdAt"))
 }
 
 /// Whether a body is a tombstone.
@@ -296,6 +312,10 @@ fn extend(body: &mut Map<String, Value>, given: &Map<String, Value>) {
     for (name, value) in given.iter().filter(|(name, _)| !OWN_FIELDS.contains(&name.as_str())) {
         body.insert(name.clone(), value.clone());
     }
+}
+
+fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn text(body: &Map<String, Value>, name: &str) -> String {

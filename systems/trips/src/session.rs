@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidegate_store::kv::{Change, Condition, Key, UnixSecond, Write};
+use tidegate_store::kv::{Change, Condition, Key, UnixSecond, Write, WrittenAll};
 use uuid::Uuid;
 
 use crate::app::{App, AppError};
@@ -36,7 +36,7 @@ fn of_user(id: &str) -> String {
 /// Begins a session; its id is what the cookie holds.
 ///
 /// # Errors
-/// [`AppError`].
+/// [`AppError::Absent`] where the account is being deleted.
 pub async fn begin(app: &App, account: &Account) -> Result<String, AppError> {
     let public = account.public();
     let text =
@@ -52,11 +52,14 @@ pub async fn begin(app: &App, account: &Account) -> Result<String, AppError> {
         condition: Condition::Always,
     };
     let writes = [
+        keyspace::unless_deleted(&account.id)?,
         put(Key::new(session_id.as_str())?, json!(session).to_string().into_bytes()),
         put(Key::new(format!("{}{session_id}", of_user(&account.id)))?, Vec::new()),
     ];
-    app.store().write_all(&writes).await?;
-    Ok(session_id)
+    match app.store().write_all(&writes).await? {
+        WrittenAll::Done(_) => Ok(session_id),
+        WrittenAll::Refused { .. } => Err(AppError::Absent { what: "the account".to_owned() }),
+    }
 }
 
 /// The session of this id.

@@ -13,6 +13,8 @@ use crate::{keyspace, user};
 
 /// Most tokens of one user.
 const TOKENS_MAX: usize = 100;
+/// Characters of a token's id: the first of its hash.
+const ID_CHARS: usize = 12;
 /// Most characters of a token's name.
 const NAME_CHARS_MAX: usize = 60;
 /// What a token may be for.
@@ -69,7 +71,7 @@ pub async fn issue(
     getrandom::fill(&mut bytes).map_err(|error| AppError::Refused(format!("no random bytes: {error}")))?;
     let secret = format!("trips_{}", URL_SAFE_NO_PAD.encode(bytes));
     let key = stored(&secret)?;
-    let id = key.as_str().chars().skip(6).take(12).collect::<String>();
+    let id = key.as_str().chars().skip(6).take(ID_CHARS).collect::<String>();
     let token = Token {
         id: id.clone(),
         user_id: user_id.to_owned(),
@@ -84,6 +86,7 @@ pub async fn issue(
         condition: Condition::Absent,
     };
     let writes = [
+        keyspace::unless_deleted(user_id)?,
         put(Key::new(format!("{}{id}", of_user(user_id)))?, json!({ "key": key.as_str() }).to_string()),
         put(key, json!(token).to_string()),
     ];
@@ -132,7 +135,10 @@ pub(crate) async fn keys(app: &App, user: &str) -> Result<Vec<Key>, AppError> {
 pub async fn revoke(app: &App, user: &str, id: &str) -> Result<bool, AppError> {
     let pointer = Key::new(format!("{}{id}", of_user(user)))?;
     let mut keys: Vec<Key> = keys(app, user).await?;
-    keys.retain(|key| key.as_str().strip_prefix("token:").is_some_and(|rest| rest.starts_with(id)));
+    let is_it = |key: &Key| {
+        key.as_str().strip_prefix("token:").and_then(|hash| hash.get(..ID_CHARS)).is_some_and(|own| own == id)
+    };
+    keys.retain(is_it);
     let is_there = !keys.is_empty();
     let delete = |key: Key| Write {
         namespace: keyspace::sessions(),

@@ -19,6 +19,8 @@ const PASSWORD_CHARS_MIN: usize = 8;
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// Most characters of a display name.
 const NAME_CHARS_MAX: usize = 100;
+/// Most display names that an account can have had before.
+pub const FORMER_NAMES_MAX: usize = 50;
 /// Tries of a write that others are in the way of.
 const TRIES_MAX: usize = 16;
 
@@ -41,6 +43,11 @@ impl Account {
 
     fn text(&self, name: &str) -> &str {
         self.core.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        let list = self.core.get(name).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// What is shown as the user's name: the display name, else the user name.
@@ -123,10 +130,16 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<Account, AppError> {
     must_be_name(&new.name)?;
     let password = hashed(new.password).await?;
     let id = Uuid::new_v4().to_string();
-    let core = json!({
+    let mut core = json!({
         "id": id, "username": new.user_name, "email": new.email, "password": password, "plan": "free",
         "name": new.name, "createdAt": now(app).await?,
     });
+    let foreign = taken(app, &id, &core, &[]).await?;
+    if !foreign.is_empty()
+        && let Some(fields) = core.as_object_mut()
+    {
+        fields.insert(keyspace::FOREIGN_NAMES.to_owned(), json!(foreign));
+    }
     let users = keyspace::users();
     let claim = |key: Key, value: String| Write {
         namespace: users.clone(),
@@ -178,16 +191,47 @@ pub async fn change_password(app: &App, id: &str, old: String, new: String) -> R
     .await
 }
 
-/// Gives a user another display name. Records under the former one stay readable no longer: they are migrated first.
+/// Gives a user another display name. Records under the former one stay the user's; records that stand under the new one
+/// already do not become so.
 ///
 /// # Errors
-/// [`AppError::Refused`].
+/// [`AppError::Refused`], also where there were [`FORMER_NAMES_MAX`] names before.
 pub async fn change_name(app: &App, id: &str, name: &str) -> Result<(), AppError> {
     must_be_name(name)?;
-    edit(app, id, |core| {
-        core.insert("name".to_owned(), json!(name));
-    })
-    .await
+    let account = known(app, id).await?;
+    let before = keyspace::legacy_spellings_of(id, &account.value());
+    let mut former = account.texts(keyspace::FORMER_NAMES);
+    let old = account.text("name").to_owned();
+    if old != name && !old.is_empty() && !former.contains(&old) {
+        former.push(old);
+    }
+    if former.len() > FORMER_NAMES_MAX {
+        return refuse("the name was changed too often");
+    }
+    let mut new = account.core.clone();
+    new.insert("name".to_owned(), json!(name));
+    new.insert(keyspace::FORMER_NAMES.to_owned(), json!(former));
+    let mut foreign = account.texts(keyspace::FOREIGN_NAMES);
+    foreign.extend(taken(app, id, &Value::Object(new.clone()), &before).await?);
+    if !foreign.is_empty() {
+        new.insert(keyspace::FOREIGN_NAMES.to_owned(), json!(foreign));
+    }
+    // Names depend on one another, so this is made on what was read or not at all.
+    if replaced(app, id, new, &account.entry).await? {
+        return Ok(());
+    }
+    Err(AppError::Contended { what: format!("the account {id}"), tries: 1 })
+}
+
+/// The spellings of an account, but those it had, under which records stand: they are somebody else's.
+async fn taken(app: &App, id: &str, core: &Value, had: &[String]) -> Result<Vec<String>, AppError> {
+    let mut taken = Vec::new();
+    for spelling in keyspace::legacy_spellings_of(id, core) {
+        if !had.contains(&spelling) && app.user_claims().has_records(&spelling).await? {
+            taken.push(spelling);
+        }
+    }
+    Ok(taken)
 }
 
 /// Changes fields of a stored account and leaves all others.
@@ -195,21 +239,26 @@ async fn edit(app: &App, id: &str, change: impl Fn(&mut Map<String, Value>)) -> 
     for _try in 0..TRIES_MAX {
         let mut account = known(app, id).await?;
         change(&mut account.core);
-        let write = Write {
-            namespace: keyspace::users(),
-            key: keyspace::user(id)?,
-            change: Change::Put {
-                value: Bytes::from(Value::Object(account.core).to_string()),
-                metadata: account.entry.metadata,
-                expires_at: account.entry.expires_at,
-            },
-            condition: Condition::Version(account.entry.version),
-        };
-        if let WrittenAll::Done(_) = app.store().write_all(&[write]).await? {
+        if replaced(app, id, account.core, &account.entry).await? {
             return Ok(());
         }
     }
     Err(AppError::Contended { what: format!("the account {id}"), tries: TRIES_MAX })
+}
+
+/// Puts an account in the place of what was read; false where another was faster.
+async fn replaced(app: &App, id: &str, core: Map<String, Value>, read: &Entry) -> Result<bool, AppError> {
+    let write = Write {
+        namespace: keyspace::users(),
+        key: keyspace::user(id)?,
+        change: Change::Put {
+            value: Bytes::from(Value::Object(core).to_string()),
+            metadata: read.metadata.clone(),
+            expires_at: read.expires_at,
+        },
+        condition: Condition::Version(read.version),
+    };
+    Ok(matches!(app.store().write_all(&[write]).await?, WrittenAll::Done(_)))
 }
 
 async fn known(app: &App, id: &str) -> Result<Account, AppError> {

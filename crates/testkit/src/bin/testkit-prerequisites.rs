@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Ok(programs) => {
             println!("{} in {}", programs.postgres.version(), programs.postgres.directory().display());
             println!("pgbouncer at {}", programs.pgbouncer.display());
+            println!("redis-server at {}", programs.redis.display());
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::{Missing, PostgresPrograms, pgbouncer};
+use super::{Missing, PostgresPrograms, pgbouncer, redis};
 
 /// Everything that tests and demonstrations start.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Programs {
     pub postgres: PostgresPrograms,
     /// PgBouncer.
     pub pgbouncer: PathBuf,
+    /// The Redis server.
+    pub redis: PathBuf,
 }
 
 impl Programs {
@@ -20,9 +22,11 @@ impl Programs {
     /// # Errors
     /// What is missing, all of it.
     pub fn find() -> Result<Self, Vec<Missing>> {
-        match (PostgresPrograms::find(), pgbouncer()) {
-            (Ok(postgres), Ok(pgbouncer)) => Ok(Self { postgres, pgbouncer }),
-            (postgres, pooler) => Err(postgres.err().into_iter().chain(pooler.err()).collect()),
+        match (PostgresPrograms::find(), pgbouncer(), redis()) {
+            (Ok(postgres), Ok(pgbouncer), Ok(redis)) => Ok(Self { postgres, pgbouncer, redis }),
+            (postgres, pooler, redis) => {
+                Err([postgres.err(), pooler.err(), redis.err()].into_iter().flatten().collect())
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ mod pgbouncer;
 mod program;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod redis;
 #[cfg(feature = "s3")]
 #[cfg(test)]
 mod s3;

@@ -9,6 +9,8 @@ mod expiry;
 #[cfg(test)]
 mod in_place;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod newer;
 #[cfg(test)]
 mod overlaps;

@@ -295,3 +295,30 @@ async fn a_report_is_json_that_names_each_refusal_with_its_code_and_a_sentence()
         (&json!(false), &json!(false), &json!(0))
     );
 }
+
+#[tokio::test]
+async fn large_records_go_in_batches_of_bounded_bytes() {
+    let world = World::new();
+    let blob = "x".repeat(3 * 1024 * 1024);
+    for number in 0..7 {
+        let mut record = trip("x", "James", MID);
+        record["blob"] = json!(blob);
+        world.put("LOGS", &format!("trip:James:{number}"), &record).await;
+    }
+    let watched = Arc::new(Watched::new(world.store.clone()));
+    let report = world.rekey_on(watched.clone()).apply(&james(), bounds(), "jane").await.unwrap();
+    assert_eq!((report.done, report.migrated, report.iterations), (true, 7, 4), "two of 3 MiB fit in 8 MiB");
+}
+
+#[tokio::test]
+async fn a_record_whose_former_one_cannot_be_saved_is_not_overwritten() {
+    let world = World::new();
+    let mut large = trip("1", "u-1", crate::world::OLD);
+    large["blob"] = json!("x".repeat(20 * 1024 * 1024));
+    world.put("LOGS", "trip:u-1:1", &large).await;
+    world.put("LOGS", "trip:James:1", &trip("1", "James", MID)).await;
+    let report = world.apply(&james()).await;
+    assert_eq!((report.done, report.migrated, report.errors.len()), (false, 0, 1));
+    assert!(matches!(report.errors[0].reason, Reason::TooLarge { .. }));
+    assert_eq!(world.json("LOGS", "trip:u-1:1").await, Some(large));
+}

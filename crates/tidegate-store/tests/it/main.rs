@@ -12,7 +12,16 @@ mod doubt;
 mod http;
 #[cfg(feature = "kv")]
 #[cfg(test)]
+mod kv_conformance;
+#[cfg(feature = "kv")]
+#[cfg(test)]
+mod kv_redis;
+#[cfg(feature = "kv")]
+#[cfg(test)]
 mod kv_snapshot;
+#[cfg(feature = "kv")]
+#[cfg(test)]
+mod kv_watched;
 #[cfg(test)]
 mod listening;
 #[cfg(test)]

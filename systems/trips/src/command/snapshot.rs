@@ -18,6 +18,9 @@ pub(crate) struct SnapshotArguments {
     /// The new file. It is readable by its owner alone: passwords' hashes and secrets are in it.
     #[arg(long)]
     out: PathBuf,
+    /// Accepts a copy that is of no one moment, as of a store that is written meanwhile. The file says so.
+    #[arg(long)]
+    moving: bool,
 }
 
 pub(crate) async fn run(app: Arc<App>, arguments: &SnapshotArguments) -> Result<(), String> {
@@ -31,9 +34,13 @@ pub(crate) async fn run(app: Arc<App>, arguments: &SnapshotArguments) -> Result<
     say(&format!("sha256 {}  {} ({})", taken.manifest.sha256, arguments.out.display(), arguments.env));
     match taken.manifest.consistent {
         true => Ok(()),
+        false if arguments.moving => {
+            say("the store was written meanwhile: each key is as it was at some moment, and not all at one");
+            Ok(())
+        }
         false => Err(format!(
             "the store was written while it was copied, {} times over: the file is kept, and is no one moment; take \
-             another while less is written",
+             another while less is written, or add --moving",
             taken.attempts
         )),
     }

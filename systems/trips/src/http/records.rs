@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_store::kv::{Change, Condition, Key, Write};
+use tidegate_store::kv::{Change, Condition, Key, Write, WrittenAll};
 
 use super::identity::reader;
 use super::reply::{Failure, json as answer, object};
@@ -180,6 +180,9 @@ async fn put_settings(
         change: Change::Put { value: Bytes::from(value.to_string()), metadata: None, expires_at: None },
         condition: Condition::Always,
     };
-    app.store().write_each(&[write]).await.map_err(crate::AppError::from)?;
-    Ok(answer(StatusCode::OK, &value))
+    let guard = keyspace::unless_deleted(user.id()).map_err(crate::AppError::from)?;
+    match app.store().write_all(&[guard, write]).await.map_err(crate::AppError::from)? {
+        WrittenAll::Done(_) => Ok(answer(StatusCode::OK, &value)),
+        WrittenAll::Refused { .. } => Err(Failure::unauthorized()),
+    }
 }

@@ -26,14 +26,26 @@ impl Rewrite for SyncedIds {
         if !has_ids(rule) {
             return;
         }
-        for pointer in ID_POINTERS {
-            if let Some(Value::String(id)) = body.pointer_mut(pointer)
-                && let Some(renamed) = synced_id(subject, id)
-            {
-                *id = renamed;
-            }
+        rename_ids(&subject.id, &subject.spellings, body);
+    }
+}
+
+/// Gives the ids of synced trips in a record the user's id.
+pub(crate) fn rename_ids(id: &str, spellings: &[String], body: &mut Value) {
+    for pointer in ID_POINTERS {
+        if let Some(Value::String(found)) = body.pointer_mut(pointer)
+            && let Some(renamed) = renamed(id, spellings, found)
+        {
+            *found = renamed;
         }
     }
+}
+
+/// The ids that a synced trip of the user may have had under a name; none: this is no such id.
+pub(crate) fn former_ids(id: &str, spellings: &[String], record: &str) -> Vec<String> {
+    let date = record.strip_prefix("hns_").and_then(|rest| rest.strip_prefix(id)?.strip_prefix('_'));
+    let date = date.filter(|date| date.len() == "YYYY-MM-DD".len() && is_date(date));
+    date.map_or_else(Vec::new, |date| spellings.iter().map(|name| format!("hns_{name}_{date}")).collect())
 }
 
 fn has_ids(rule: &Rule) -> bool {
@@ -49,11 +61,16 @@ fn has_ids(rule: &Rule) -> bool {
 /// that has `_` or `:` in it, is no danger: what stands between the two known ends is compared as a whole.
 #[must_use]
 pub fn synced_id(subject: &Subject, id: &str) -> Option<String> {
-    let rest = id.strip_prefix("hns_")?;
+    renamed(&subject.id, &subject.spellings, id)
+}
+
+/// As [`synced_id`], of an id of the user with these spellings.
+pub(crate) fn renamed(id: &str, spellings: &[String], record: &str) -> Option<String> {
+    let rest = record.strip_prefix("hns_")?;
     let at = rest.len().checked_sub("_YYYY-MM-DD".len())?;
     let (owner, date) = (rest.get(..at)?, rest.get(at..)?.strip_prefix('_')?);
-    let is_spelling = subject.spellings.iter().any(|spelling| spelling == owner);
-    (is_spelling && is_date(date)).then(|| format!("hns_{}_{date}", subject.id))
+    let is_spelling = spellings.iter().any(|spelling| spelling == owner);
+    (is_spelling && is_date(date)).then(|| format!("hns_{id}_{date}"))
 }
 
 fn is_date(text: &str) -> bool {

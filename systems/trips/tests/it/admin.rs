@@ -147,7 +147,12 @@ async fn the_trail_names_the_person_who_asked() {
     let (storage, index, actor) = (json!("storage_migration"), json!("do_migration"), json!(admin.id));
     assert_eq!(told, [(&storage, &actor), (&index, &actor), (&storage, &actor)], "{entries:#?}");
     assert!(!answer.text.contains("Exists"), "ids and counts only: {}", answer.text);
-    assert_eq!(service.get("/api/admin/audit?month=no", &admin.cookie).await.status, 400);
+    let nobody = service.sign_up("eve", "Eve").await;
+    for query in ["month=no", "limit=many", "after=%00"] {
+        let path = format!("/api/admin/audit?{query}");
+        assert_eq!(service.get(&path, &nobody.cookie).await.status, 403, "{query}");
+        assert_eq!(service.get(&path, &admin.cookie).await.status, 400, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,10 @@ impl Desk {
     async fn put(&self, namespace: &Namespace, key: &str, value: &Value) {
         let change = Change::Put { value: value.to_string().into(), metadata: None, expires_at: None };
         let (namespace, key) = (namespace.clone(), Key::new(key).unwrap());
-        self.store.write_each(&[Write { namespace, key, change, condition: Condition::Always }]).await.unwrap();
+        self.store
+            .write_each(&[Write { namespace, key, change, condition: Condition::Always }])
+            .await
+            .unwrap();
     }
 
     async fn json(&self, namespace: &Namespace, key: &str) -> Value {
@@ -89,7 +92,11 @@ async fn granting_says_first_and_writes_only_when_told_by_whom() {
     let dry = desk.run(&grant);
     assert_eq!(dry.code, 0, "{}", dry.err);
     assert!(dry.out.contains("role none -> admin") && dry.out.contains("dry run"), "{}", dry.out);
-    for (more, code) in [(vec!["--apply"], 2), (vec!["--apply", "--actor", " ", "--yes"], 1), (vec!["--apply", "--actor", "ops"], 1)] {
+    for (more, code) in [
+        (vec!["--apply"], 2),
+        (vec!["--apply", "--actor", " ", "--yes"], 1),
+        (vec!["--apply", "--actor", "ops"], 1),
+    ] {
         let done = desk.run(&[&grant[..], &more[..]].concat());
         assert_eq!(done.code, code, "{more:?}: {}{}", done.out, done.err);
         assert_eq!(role().await, Value::Null, "{more:?}");
@@ -115,7 +122,9 @@ async fn stores_that_are_not_supported_are_refused_in_plain_words() {
     for name in ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"] {
         let done = desk.run_with(&grant, &[(name, "x-secret")]);
         assert_eq!(done.code, 2);
-        assert!(done.err.contains(name) && done.err.contains("not supported") && !done.err.contains("x-secret"));
+        assert!(
+            done.err.contains(name) && done.err.contains("not supported") && !done.err.contains("x-secret")
+        );
     }
     assert_eq!(desk.json(&keyspace::users(), "user:u-1").await["role"], Value::Null);
 }
@@ -123,7 +132,8 @@ async fn stores_that_are_not_supported_are_refused_in_plain_words() {
 #[tokio::test]
 async fn namespaces_are_those_that_the_environment_names() {
     let desk = Desk::new();
-    let (users, migrations) = (Namespace::new("other_users").unwrap(), Namespace::new("other_trail").unwrap());
+    let (users, migrations) =
+        (Namespace::new("other_users").unwrap(), Namespace::new("other_trail").unwrap());
     desk.put(&users, "user:u-9", &json!({ "id": "u-9" })).await;
     let grant = ["grant-admin", "--env=staging", "--userId=u-9", "--apply", "--actor", "ops", "--yes"];
     let environment = [("USERS_KV_ID", "other_users"), ("MIGRATIONS_KV_ID", "other_trail")];
@@ -172,7 +182,11 @@ async fn a_keyspace_is_seeded_snapshotted_changed_and_brought_back() {
     let restore = ["kv-restore", "--from=snapshots/pre.json"];
     let would = desk.run(&restore);
     assert_eq!(would.code, 0, "{}", would.err);
-    assert!(would.out.contains("lost: removed") && would.out.contains("nothing was written"), "{}", would.out);
+    assert!(
+        would.out.contains("lost: removed") && would.out.contains("nothing was written"),
+        "{}",
+        would.out
+    );
     let status: Value = serde_json::from_str(&desk.run(&["status", "--user", "user0"]).out).unwrap();
     assert_eq!(status["user0"]["trip_legacy"], json!(0), "a dry run brings nothing back");
     assert_eq!(desk.run(&[&restore[..], &["--apply", "--actor", "ops"]].concat()).code, 1, "nobody said yes");

@@ -7,7 +7,11 @@ mod audit;
 #[cfg(test)]
 mod auto;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod commands_grant;
+#[cfg(test)]
+mod migration_after;
 #[cfg(test)]
 mod migration_beside;
 #[cfg(test)]
@@ -35,10 +39,10 @@ mod service_deletion;
 #[cfg(test)]
 mod service_index;
 #[cfg(test)]
+mod service_names;
+#[cfg(test)]
 mod service_records;
 #[cfg(test)]
+mod service_sync;
+#[cfg(test)]
 mod status;
-#[cfg(test)]
-mod commands;
-#[cfg(test)]
-mod migration_after;

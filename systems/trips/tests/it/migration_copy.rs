@@ -266,6 +266,7 @@ async fn a_dry_run_writes_a_state_that_is_not_done_and_one_entry_of_the_trail() 
     assert_eq!(new[1], format!("migration:{id}:state"));
     assert!(before.iter().all(|(at, standing)| after.get(at) == Some(standing)));
     let state = ground.json(&keyspace::migrations(), new[1]).await;
-    assert_eq!((&state["done"] == &json!(true), &state["dryRun"]), (false, &json!(true)));
+    assert_ne!(state["done"], json!(true));
+    assert_eq!(state["dryRun"], json!(true));
     assert!(state["lastRun"].is_string(), "{state}");
 }

@@ -154,10 +154,6 @@ impl Ground {
         "2026-03".to_owned()
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
-        self.directory.join("trips.db")
-    }
-
     /// An account as they were: nothing of a role.
     pub(crate) async fn user(&self, user_name: &str, name: &str) -> String {
         self.user_with(user_name, name, json!({})).await

@@ -23,11 +23,11 @@ async fn check(ground: &Ground, id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixteen_writers_of_one_user_leave_index_and_count_equal_to_the_records() {
+async fn thirty_two_writers_of_one_user_leave_index_and_count_equal_to_the_records() {
     let ground = Arc::new(Ground::new().await);
     let id = ground.user("james", "James").await;
     let mut writers = Vec::new();
-    for writer in 0..16 {
+    for writer in 0..32 {
         let (app, user) = (Arc::clone(&ground.app), reader(&ground, &id).await);
         writers.push(tokio::spawn(async move {
             for round in 0..4 {
@@ -132,4 +132,69 @@ async fn the_index_of_a_name_goes_only_when_that_of_the_id_is_right_and_its_quot
     assert_eq!(left, ["index:James%3Ab:head"]);
     let left = ground.keys(&keyspace::index(), &format!("index:{id}:")).await;
     assert_eq!(left, [format!("index:{id}:head"), format!("index:{id}:trip:t1")]);
+}
+
+#[tokio::test]
+async fn what_a_migration_writes_after_a_list_was_made_is_in_the_next_list() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let user = reader(&ground, &id).await;
+    let wanted = trips::reading::Wanted { limit: 100, ..Default::default() };
+    let total = async || user.list(&ground.app, Kind::Trip, &wanted).await.unwrap().total;
+    let dirty = format!("meta:user:{id}:index_dirty");
+    let lease = format!("migration:{id}:lease");
+    let now = ground.store.now().await.unwrap().0;
+    // As a run does it: mark, take the lease, write, renew the lease with each batch. A list in between repairs.
+    ground.raw(&keyspace::logs(), &dirty, b"1", None, None).await;
+    assert_eq!(total().await, 0);
+    assert!(
+        ground.entry(&keyspace::logs(), &dirty).await.is_none(),
+        "the mark is gone before the run writes"
+    );
+    for batch in 1..=3 {
+        let held = json!({ "holder": "h", "until": now + 60, "epoch": 1, "beat": batch });
+        ground.put(&keyspace::migrations(), &lease, &held).await;
+        ground.trip(&id, &format!("t{batch}"), OLD).await;
+        assert_eq!(total().await, batch);
+    }
+    // The run is killed here: its lease runs out.
+    ground.trip(&id, "last", OLD).await;
+    ground.clock.advance(61);
+    assert_eq!(total().await, 4);
+    assert_eq!(check(&ground, &id).await["consistent"], json!(true));
+}
+
+#[tokio::test]
+async fn a_record_whose_id_fills_its_key_has_a_row_and_can_be_removed() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let long = "x".repeat(512 - format!("trip:{id}:").len());
+    for record in [long.as_str(), "~t", "~"] {
+        ground.trip(&id, record, OLD).await;
+    }
+    ground.app.repair_index(&id, &["n".repeat(510)]).await.unwrap();
+    let told = check(&ground, &id).await;
+    assert_eq!((&told["consistent"], &told["tripCount"]), (&json!(true), &json!(3)), "{told:#}");
+    let user = reader(&ground, &id).await;
+    for record in [long.as_str(), "~t"] {
+        record::purge(&ground.app, &user, Kind::Trip, record).await.unwrap();
+    }
+    let wanted = trips::reading::Wanted { limit: 100, ..Default::default() };
+    let listed = user.list(&ground.app, Kind::Trip, &wanted).await.unwrap();
+    assert_eq!(listed.records.iter().map(|body| &body["id"]).collect::<Vec<_>>(), [&json!("~")]);
+    assert_eq!(check(&ground, &id).await["consistent"], json!(true));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_neither_overwritten_nor_in_the_way() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    ground.raw(&keyspace::logs(), &format!("trip:{id}:t1"), b"{", None, None).await;
+    let user = reader(&ground, &id).await;
+    let made = record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": "t1" }))).await;
+    assert!(matches!(made, Err(AppError::Refused(_))), "{made:?}");
+    record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": "t2" }))).await.unwrap();
+    assert_eq!(check(&ground, &id).await["consistent"], json!(true));
+    record::purge(&ground.app, &user, Kind::Trip, "t1").await.unwrap();
+    assert_eq!(ground.keys(&keyspace::logs(), "trip:").await, [format!("trip:{id}:t2")]);
 }

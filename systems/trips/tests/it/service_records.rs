@@ -198,3 +198,63 @@ async fn an_id_that_cannot_be_one_and_one_that_is_taken_are_refused() {
     }
     assert!(ground.keys(&keyspace::logs(), &format!("trip:{id}:")).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_goes_while_dual_reading_is_off_does_not_come_back_when_it_is_turned_on() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    for record in ["purged", "deleted"] {
+        ground.trip(&id, record, NEW).await;
+        ground.trip("James", record, OLD).await;
+    }
+    ground.put(&keyspace::migrations(), keyspace::DUAL_READ_KEY, &json!({ "on": false })).await;
+    let user = reader(&ground, &id).await;
+    record::purge(&ground.app, &user, Kind::Trip, "purged").await.unwrap();
+    record::delete(&ground.app, &user, Kind::Trip, "deleted").await.unwrap();
+    ground.clock.advance(keyspace::TOMBSTONE_SECONDS);
+    ground.put(&keyspace::migrations(), keyspace::DUAL_READ_KEY, &json!({ "on": true })).await;
+    assert!(ids(&ground, &id, &all()).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_record_without_an_update_is_as_old_as_its_making_in_a_list_and_alone() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let body = |owner: &str, field: &str, at: Value| json!({ "id": "t1", "userId": owner, field: at });
+    let key = format!("trip:{id}:t1");
+    ground.put(&keyspace::logs(), &key, &body(&id, "createdAt", json!(NEW))).await;
+    // 2026-01-01T09:00:00Z in milliseconds.
+    let legacy = body("James", "updatedAt", json!(1_767_258_000_000_i64));
+    ground.put(&keyspace::logs(), "trip:James:t1", &legacy).await;
+    let user = reader(&ground, &id).await;
+    let listed = user.list(&ground.app, Kind::Trip, &all()).await.unwrap();
+    let alone = user.get(&ground.app, Kind::Trip, "t1").await.unwrap();
+    assert_eq!(alone["createdAt"], json!(NEW), "the newer one");
+    assert_eq!(listed.records, [alone]);
+}
+
+#[tokio::test]
+async fn a_synced_trip_is_one_trip_before_and_after_its_id_has_lost_the_name() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let (former, known) = ("hns_James_2026-01-05", format!("hns_{id}_2026-01-05"));
+    ground.trip("James", former, OLD).await;
+    for moved in [false, true] {
+        if moved {
+            assert_eq!(ground.run("james", true).await["done"], json!(true));
+        }
+        assert_eq!(ids(&ground, &id, &all()).await, [known.as_str()], "moved: {moved}");
+        let user = reader(&ground, &id).await;
+        for asked in [former, known.as_str()] {
+            let body = user.get(&ground.app, Kind::Trip, asked).await.unwrap();
+            assert_eq!(body["id"], json!(known), "moved: {moved}, asked for {asked}");
+        }
+    }
+    let user = reader(&ground, &id).await;
+    record::delete(&ground.app, &user, Kind::Trip, former).await.unwrap();
+    assert_eq!(
+        ground.keys(&keyspace::logs(), "trip:").await,
+        [format!("trip:{id}:{known}")],
+        "the copy under the name went"
+    );
+}

@@ -1,69 +1,46 @@
 //! Who asks, and what.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+use tidegate_rekey::RekeyError;
+use tidegate_store::kv::KvError;
 
 use super::{App, Arc};
+use crate::audit::AuditError;
 use crate::http::identity;
+use crate::http::reply::Failure;
 use crate::migration::cohort::USERS_MAX;
 use crate::migration::{Actor, Migration, MigrationError};
 
 /// Characters of one input that names a user.
 const INPUT_CHARS_MAX: usize = 200;
 
-/// A refusal: `{"error": …}`.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    status: StatusCode,
-    error: String,
+/// 503: accounts cannot be read.
+fn unavailable() -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Users KV not available")
 }
 
-impl Refusal {
-    pub(super) fn new(status: StatusCode, error: &str) -> Refusal {
-        Refusal { status, error: error.to_owned() }
-    }
-
-    pub(super) fn bad(error: &str) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, error)
-    }
-
-    fn unavailable() -> Refusal {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Users KV not available")
-    }
-
-    pub(super) fn internal(error: &str) -> Refusal {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
-    }
+/// 500.
+pub(super) fn internal(error: &str) -> Failure {
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error)
 }
 
-impl From<MigrationError> for Refusal {
-    fn from(error: MigrationError) -> Refusal {
+impl From<MigrationError> for Failure {
+    fn from(error: MigrationError) -> Failure {
         let status = match &error {
             MigrationError::Refused(_) => StatusCode::CONFLICT,
-            MigrationError::Audit(crate::audit::AuditError::Month { .. }) => StatusCode::BAD_REQUEST,
+            MigrationError::Rekey(RekeyError::NotQuarantined { .. }) => StatusCode::NOT_FOUND,
+            MigrationError::Rekey(RekeyError::ChangedSince { .. } | RekeyError::Held { .. }) => {
+                StatusCode::CONFLICT
+            }
+            MigrationError::Audit(AuditError::Month { .. }) => StatusCode::BAD_REQUEST,
+            MigrationError::Store(KvError::BadKey { .. } | KvError::BadNamespace { .. })
+            | MigrationError::Audit(AuditError::Store(KvError::BadKey { .. })) => StatusCode::BAD_REQUEST,
             MigrationError::Store(_) | MigrationError::Audit(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Refusal::new(status, &error.sentence())
+        Failure::new(status, &error.sentence())
     }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        json(self.status, &json!({ "error": self.error }))
-    }
-}
-
-/// An answer of JSON.
-pub(super) fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// An administrator, and what the migration works with.
@@ -74,15 +51,15 @@ pub(super) struct Admitted {
 }
 
 /// Lets an administrator in.
-pub(super) async fn admit(app: &Arc<App>, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-    let forbidden = || Refusal::new(StatusCode::FORBIDDEN, "Forbidden");
-    let asker = identity::asker(app, headers).await.map_err(|_| Refusal::unavailable())?;
+pub(super) async fn admit(app: &Arc<App>, headers: &HeaderMap) -> Result<Admitted, Failure> {
+    let forbidden = || Failure::new(StatusCode::FORBIDDEN, "Forbidden");
+    let asker = identity::asker(app, headers).await.map_err(|_| unavailable())?;
     let asker = asker.filter(|asker| asker.has_scope("admin")).ok_or_else(forbidden)?;
     let migration = Migration::new(app)?;
     match migration.is_admin(&asker.user_id).await {
         Ok(true) => {}
         Ok(false) => return Err(forbidden()),
-        Err(_) => return Err(Refusal::unavailable()),
+        Err(_) => return Err(unavailable()),
     }
     // A token's name is its owner's to choose: it must not pass for somebody's id or for the system.
     let name = if asker.session_id.is_some() { asker.name } else { format!("token:{}", asker.name) };
@@ -95,11 +72,11 @@ pub(super) async fn admit(app: &Arc<App>, headers: &HeaderMap) -> Result<Admitte
 pub(super) struct Asked(Map<String, Value>);
 
 impl Asked {
-    pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
+    pub(super) fn read(body: &[u8]) -> Result<Asked, Failure> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Asked(fields)),
-            Ok(_) => Err(Refusal::bad("No users specified")),
-            Err(_) => Err(Refusal::bad("Invalid JSON")),
+            Ok(_) => Err(Failure::bad("No users specified")),
+            Err(_) => Err(Failure::bad("Invalid JSON")),
         }
     }
 
@@ -108,11 +85,11 @@ impl Asked {
     }
 
     /// The users of the request, as they were given.
-    pub(super) fn users(&self) -> Result<Vec<String>, Refusal> {
+    pub(super) fn users(&self) -> Result<Vec<String>, Failure> {
         let listed = self.0.get("users").and_then(Value::as_array).filter(|users| !users.is_empty());
-        let listed = listed.ok_or_else(|| Refusal::bad("No users specified"))?;
+        let listed = listed.ok_or_else(|| Failure::bad("No users specified"))?;
         if listed.len() > USERS_MAX {
-            return Err(Refusal::bad(&format!(
+            return Err(Failure::bad(&format!(
                 "{} users; at most {USERS_MAX} are taken at once",
                 listed.len()
             )));
@@ -123,28 +100,28 @@ impl Asked {
                 .map(str::to_owned)
         };
         let users: Option<Vec<String>> = listed.iter().map(text).collect();
-        users.ok_or_else(|| Refusal::bad("users must be user names or ids"))
+        users.ok_or_else(|| Failure::bad("users must be user names or ids"))
     }
 
     /// A flag; not there: false. A text or a number is no flag: `"false"` must not be taken for yes.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
         match self.0.get(name) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(Refusal::bad(&format!("{name} must be true or false"))),
+            Some(_) => Err(Failure::bad(&format!("{name} must be true or false"))),
         }
     }
 
-    pub(super) fn needed_flag(&self, name: &str) -> Result<bool, Refusal> {
+    pub(super) fn needed_flag(&self, name: &str) -> Result<bool, Failure> {
         match self.0.get(name) {
             Some(Value::Bool(flag)) => Ok(*flag),
-            _ => Err(Refusal::bad(&format!("{name} must be true or false"))),
+            _ => Err(Failure::bad(&format!("{name} must be true or false"))),
         }
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&self, name: &str) -> Result<String, Refusal> {
+    pub(super) fn text(&self, name: &str) -> Result<String, Failure> {
         let text = self.0.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-        text.map(str::to_owned).ok_or_else(|| Refusal::bad(&format!("{name} is missing")))
+        text.map(str::to_owned).ok_or_else(|| Failure::bad(&format!("{name} is missing")))
     }
 }
