@@ -214,10 +214,10 @@ impl Worker {
                 .map(|(id, _)| id.clone())
                 .collect();
             for record in unsure {
-                match found.get(&record).copied().flatten() {
-                    Some(note) => self.known.insert(record, Known::Live(note)),
-                    None => self.known.remove(&record),
-                };
+                // One that is not seen may be deleted, or never have been made: it is let be.
+                if let Some(note) = found.get(&record).copied().flatten() {
+                    self.known.insert(record, Known::Live(note));
+                }
             }
         }
     }

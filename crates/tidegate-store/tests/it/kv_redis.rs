@@ -109,14 +109,11 @@ async fn a_connection_that_died_while_it_rested_is_noticed_before_a_write() {
     store.write(put("k", "1", None)).await.unwrap();
     redis.restart().await.unwrap();
     // Until the connection counts as rested a write may be in doubt; then it never is.
-    tokio::time::timeout(BOUND, async {
-        let rested = std::time::Instant::now();
-        while rested.elapsed() < Duration::from_millis(600) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    let since = std::time::Instant::now();
+    let rested = eventually("the connection has rested", BOUND, || async {
+        (since.elapsed() > Duration::from_millis(600)).then_some(())
+    });
+    rested.await.unwrap();
     let written = store.write(put("k", "2", None)).await.unwrap();
     assert!(matches!(written, Written::Done(Some(_))));
 }

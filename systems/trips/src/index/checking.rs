@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_store::kv::{Change, Condition, KvStore, PAGE_MAX, UnixSecond, Write};
+use tidegate_store::kv::{Change, Condition, KvStore, PAGE_MAX, UnixSecond, Version, Write};
 
-use super::{RECORDS_MAX, Row, is_marked, owned, parsed, standing, wanted, write};
+use super::{RECORDS_MAX, Row, TRIES_MAX, head, is_marked, owned, parsed, standing, wanted, write};
 use crate::app::AppError;
 use crate::keyspace;
 use crate::record::Kind;
@@ -39,8 +39,26 @@ impl Check {
     }
 }
 
-/// See [`crate::App::check_index`].
+/// See [`crate::App::check_index`]. A look between whose parts the user wrote something is no look, and made again; after
+/// many such the last one is told.
 pub(crate) async fn check(store: &dyn KvStore, id: &str) -> Result<Check, AppError> {
+    let mut before = version(store, id).await?;
+    for _try in 1..TRIES_MAX {
+        let check = look(store, id).await?;
+        let after = version(store, id).await?;
+        if before == after {
+            return Ok(check);
+        }
+        before = after;
+    }
+    look(store, id).await
+}
+
+async fn version(store: &dyn KvStore, id: &str) -> Result<Option<Version>, AppError> {
+    Ok(head(store, id).await?.map(|(_, version)| version))
+}
+
+async fn look(store: &dyn KvStore, id: &str) -> Result<Check, AppError> {
     let key = keyspace::trip_count(id)?;
     let counted = store.get(&keyspace::logs(), &key).await?;
     let trip_count = match &counted {

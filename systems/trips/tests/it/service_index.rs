@@ -198,3 +198,25 @@ async fn a_record_that_cannot_be_read_is_neither_overwritten_nor_in_the_way() {
     record::purge(&ground.app, &user, Kind::Trip, "t1").await.unwrap();
     assert_eq!(ground.keys(&keyspace::logs(), "trip:").await, [format!("trip:{id}:t2")]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_while_the_user_writes_sees_no_difference() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let user = reader(&ground, &id).await;
+    let app = Arc::clone(&ground.app);
+    let writing = tokio::spawn(async move {
+        for round in 0..60 {
+            let record = format!("r{round}");
+            record::create(&app, &user, Kind::Trip, &given(json!({ "id": record }))).await.unwrap();
+        }
+    });
+    let mut looks = 0;
+    while !writing.is_finished() {
+        let told = check(&ground, &id).await;
+        assert_eq!(told["consistent"], json!(true), "{told:#}");
+        looks += 1;
+    }
+    writing.await.unwrap();
+    assert!(looks > 3, "{looks} looks");
+}
