@@ -2,7 +2,7 @@
 //!
 //! Every write of a record is one batch with its row, the head and the count of trips, on condition of the head's version:
 //! the index cannot drift from the records, and two writers of one user follow one another. What wrote records beside it
-//! (a migration, a restore, an older version of the service) marks it as dirty, and [`repair`] makes it anew.
+//! (a migration, a restore, an older version of the service) marks it as dirty, and a repair makes it anew.
 //!
 //! Keys, in [`keyspace::index`]: `index:<owner>:head` and `index:<owner>:<kind>:<record>`, in which `%` and `:` of the
 //! owner are escaped, so that no owner's keys begin with another's.

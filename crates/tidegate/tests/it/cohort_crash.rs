@@ -125,7 +125,7 @@ async fn a_cohort_that_dies_everywhere_is_done_once_for_each_row() {
     let last = broken.program(RUN).env("API_URL", &url).run(BOUND).await.unwrap();
     assert!(matches!(last.code(), Some(0 | 2)), "{}", all(&last));
     assert!(deaths >= 6, "only {deaths} deaths");
-    let asked = asked.lock().unwrap();
+    let asked = asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 6, "{asked:?}");
     assert!(asked.values().all(|keys| keys.len() == 1), "each row keeps its key: {asked:?}");
     let done: i64 =
