@@ -15,6 +15,9 @@ pub(crate) fn run(root: &Path) -> bool {
     steps.command("lints", cargo(root, &lints));
     if has_subcommand(root, "nextest") {
         steps.command("tests", cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]));
+        let mut redis = cargo(root, &["nextest", "run", "--package", "trips", "--no-fail-fast"]);
+        redis.env("TRIPS_TEST_STORE", "redis");
+        steps.command("tests of the trip log on Redis", redis);
     } else {
         eprintln!("cargo-nextest is not installed: the tests of a package share one process and one server");
         let plain = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];

@@ -21,6 +21,8 @@ mod migration_copy;
 #[cfg(test)]
 mod migration_ground;
 #[cfg(test)]
+mod migration_killed;
+#[cfg(test)]
 mod migration_ownership;
 #[cfg(test)]
 mod migration_race;

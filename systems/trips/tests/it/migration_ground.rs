@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use testkit::Redis;
 use tidegate_store::kv::clock::SetClock;
+use tidegate_store::kv::redis::RedisKv;
 use tidegate_store::kv::sqlite::SqliteKv;
 use tidegate_store::kv::{
     Change, Condition, Entry, Key, Kv, KvError, KvStore, Namespace, Page, Properties, UnixSecond, Write,
@@ -34,6 +36,7 @@ pub(crate) struct Ground {
     pub(crate) migration: Arc<Migration>,
     pub(crate) directory: PathBuf,
     refusing: Arc<Refusing>,
+    _redis: Option<Redis>,
 }
 
 impl Drop for Ground {
@@ -43,10 +46,29 @@ impl Drop for Ground {
     }
 }
 
+/// What says on which store the tests run: nothing, or `redis`.
+const STORE: &str = "TRIPS_TEST_STORE";
+
+/// The embedded store, or a Redis of the test's own.
+async fn open(directory: &std::path::Path, clock: &Arc<SetClock>) -> (Kv, Option<Redis>) {
+    match std::env::var(STORE).as_deref() {
+        Ok("redis") => {
+            let redis = Redis::start().await.unwrap();
+            let store = RedisKv::open_with_clock(&redis.url(), clock.clone()).await.unwrap();
+            (Arc::new(store), Some(redis))
+        }
+        Ok(other) => panic!("{STORE}={other} is no store; write redis, or nothing"),
+        Err(_) => {
+            let store = SqliteKv::open_with_clock(&directory.join("trips.db"), clock.clone()).unwrap();
+            (Arc::new(store), None)
+        }
+    }
+}
+
 /// A store that refuses what a test says.
 #[derive(Debug)]
 struct Refusing {
-    inner: SqliteKv,
+    inner: Kv,
     what: Mutex<Vec<(Namespace, String)>>,
     unread: Mutex<Option<String>>,
 }
@@ -120,7 +142,7 @@ impl Ground {
         let directory = std::env::temp_dir().join(format!("trips-{}", Uuid::new_v4()));
         std::fs::create_dir_all(&directory).unwrap();
         let clock = Arc::new(SetClock::new(NOON));
-        let inner = SqliteKv::open_with_clock(&directory.join("trips.db"), clock.clone()).unwrap();
+        let (inner, redis) = open(&directory, &clock).await;
         let refusing = Arc::new(Refusing { inner, what: Mutex::default(), unread: Mutex::default() });
         let store: Kv = refusing.clone();
         let get = |name: &str| {
@@ -128,7 +150,7 @@ impl Ground {
         };
         let app = App::new(store.clone(), &get);
         let migration = Arc::new(Migration::new(&app).unwrap());
-        Ground { store, clock, app, migration, directory, refusing }
+        Ground { store, clock, app, migration, directory, refusing, _redis: redis }
     }
 
     /// Each batch with a write to this namespace is refused from now on.
