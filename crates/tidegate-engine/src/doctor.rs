@@ -22,9 +22,11 @@
 //! | `flags-contradicted`, `flags-not-drained` | an instance keeps further moves waiting |
 //! | `rows-refused` | a copy's target refused rows, and nobody has put them right |
 //! | `rehearsal-database` | a database made for a rehearsal is left |
+//! | `keys-unreachable` | a key-value store of the page does not answer |
 
 mod copying;
 mod journal;
+mod keys;
 mod lease;
 mod leftovers;
 mod objects;
@@ -127,6 +129,7 @@ pub async fn doctor(program: Option<Rc<Program>>, doors: Rc<Doors>) -> Result<Ve
     let examined = examine(&patient, sound, &mut found).await;
     session.close().await;
     examined?;
+    keys::examine(program, &doors, &mut found).await;
     found.sort_by_key(|diagnosis| std::cmp::Reverse(diagnosis.severity));
     Ok(found)
 }

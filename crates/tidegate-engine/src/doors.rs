@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use tidegate_runbook::{Address as Written, Name, Runbook, Step, Store, StoreKind, Via};
+use tidegate_store::kv::{self, Kv, KvError};
 use tidegate_store::postgres::{Address, AddressError, Failure, Session};
+
+use crate::redact::{Redactor, secrets_of_url};
 
 /// Looks up the environment. Only addresses written as `"$NAME"` and parameters with `env` ask it.
 pub type Environment = dyn Fn(&str) -> Option<String>;
@@ -50,6 +53,34 @@ pub enum DoorError {
         #[source]
         failure: Failure,
     },
+    /// The file of a key-value store is not there. None was made.
+    #[error(
+        "store {store}: {path} is no file, or an empty one; correct the url, or let the application make it first"
+    )]
+    NoKeyFile {
+        /// The store.
+        store: Name,
+        /// As the url names it.
+        path: String,
+    },
+    /// A key-value store cannot be opened.
+    #[error("store {store}: {message}")]
+    Keys {
+        /// The store.
+        store: Name,
+        /// Why, without the url's password.
+        message: String,
+    },
+    /// A key-value store cannot do what a step that changes it relies on.
+    #[error(
+        "store {store} has no {lacks}, without which a change of it could not be taken up again; no step may change it"
+    )]
+    KeysUnfit {
+        /// The store.
+        store: Name,
+        /// What it cannot do.
+        lacks: String,
+    },
 }
 
 impl DoorError {
@@ -58,7 +89,12 @@ impl DoorError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Connect { failure, .. } => Some(failure),
-            Self::Unset { .. } | Self::Address { .. } | Self::Absent { .. } => None,
+            Self::Unset { .. }
+            | Self::Address { .. }
+            | Self::Absent { .. }
+            | Self::NoKeyFile { .. }
+            | Self::Keys { .. }
+            | Self::KeysUnfit { .. } => None,
         }
     }
 }
@@ -210,11 +246,96 @@ impl Doors {
         self.connect(&self.home, &Entrance::Direct, application).await
     }
 
+    /// A key-value store, to be read. A file that is not there is not made.
+    ///
+    /// # Errors
+    /// [`DoorError::Unset`], [`DoorError::Absent`], [`DoorError::NoKeyFile`], [`DoorError::Keys`].
+    pub async fn keys(&self, store: &Name) -> Result<Kv, DoorError> {
+        let url = self.url(store, &Entrance::Direct)?;
+        let runtime = tokio::runtime::Handle::current();
+        // Opening a file waits for whoever writes to it: not on the thread that keeps the lease.
+        let opened = tokio::task::spawn_blocking(move || {
+            if let Some(path) = url.strip_prefix("sqlite:") {
+                let there = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
+                if !there {
+                    return Err(Unopened::NoFile(path.to_owned()));
+                }
+            }
+            runtime.block_on(kv::open(&url)).map_err(Unopened::Refused)
+        });
+        let opened = opened.await.unwrap_or_else(|error| {
+            let why = KvError::Unavailable { store: store.to_string(), message: error.to_string() };
+            Err(Unopened::Refused(why))
+        });
+        opened.map_err(|unopened| match unopened {
+            Unopened::NoFile(path) => DoorError::NoKeyFile { store: store.clone(), path },
+            Unopened::Refused(error) => self.keys_failed(store, &error),
+        })
+    }
+
+    /// What a key-value store answered, as it may be written.
+    pub(crate) fn keys_failed(&self, store: &Name, error: &KvError) -> DoorError {
+        let message = self.without_password(store).redact(&error.to_string());
+        DoorError::Keys { store: store.clone(), message }
+    }
+
+    /// Takes the password of a store's url out of texts.
+    pub(crate) fn without_password(&self, store: &Name) -> Redactor {
+        let secrets = self.url(store, &Entrance::Direct).map(|url| secrets_of_url(&url)).unwrap_or_default();
+        Redactor::new(secrets.iter().map(String::as_str))
+    }
+
+    /// A key-value store, for a step that changes it: one that writes on conditions, and several keys as one.
+    ///
+    /// # Errors
+    /// As [`Self::keys`]; [`DoorError::KeysUnfit`].
+    pub async fn keys_to_change(&self, store: &Name) -> Result<Kv, DoorError> {
+        let keys = self.keys(store).await?;
+        match lacking(keys.properties()) {
+            None => Ok(keys),
+            Some(lacks) => Err(DoorError::KeysUnfit { store: store.clone(), lacks }),
+        }
+    }
+
     /// The kind of a store.
     ///
     /// # Errors
     /// [`DoorError::Absent`].
     pub fn kind(&self, store: &Name) -> Result<StoreKind, DoorError> {
         Ok(self.store(store)?.kind)
+    }
+}
+
+/// Why a key-value store was not opened.
+enum Unopened {
+    NoFile(String),
+    Refused(KvError),
+}
+
+/// What a store that is to be changed cannot do.
+fn lacking(properties: kv::Properties) -> Option<String> {
+    let wanted =
+        [(properties.compare_and_set, "compare_and_set"), (properties.atomic_batches, "atomic_batches")];
+    let lacking: Vec<&str> = wanted.into_iter().filter(|(has, _)| !has).map(|(_, name)| name).collect();
+    (!lacking.is_empty()).then(|| lacking.join(" and no "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_changed_only_if_it_writes_on_conditions_and_in_whole_batches() {
+        let all = kv::Properties {
+            compare_and_set: true,
+            atomic_batches: true,
+            reads_own_writes: false,
+            durable: false,
+        };
+        assert_eq!(lacking(all), None);
+        let none = kv::Properties { compare_and_set: false, atomic_batches: false, ..all };
+        assert_eq!(lacking(none).as_deref(), Some("compare_and_set and no atomic_batches"));
+        let one = kv::Properties { atomic_batches: false, ..all };
+        assert_eq!(lacking(one).as_deref(), Some("atomic_batches"));
     }
 }

@@ -1,7 +1,7 @@
 //! A record's, check's or watch's question asked on a connection of its own.
 
 use tidegate_runbook::{
-    Action, Check, Cohort, Compare, Expectation, KeptValue, Over, Question, SqlBody, StoreKind,
+    Action, Check, Cohort, Compare, Expectation, KeptValue, KvBody, Over, Question, SqlBody, StoreKind,
 };
 use tidegate_store::http::Client;
 use tidegate_store::pgbouncer;
@@ -12,6 +12,7 @@ use crate::doors::Entrance;
 use crate::error::StepError;
 use crate::job::Job;
 use crate::question::http::HttpQuestion;
+use crate::question::kv::{self, KEYS_MAX, KvQuestion};
 use crate::question::sql::{SqlQuestion, ask_alone};
 use crate::question::{Answered, Reply, http, script};
 use crate::values::Relation;
@@ -24,6 +25,7 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
         Action::Record(record) => match &record.question {
             Question::Sql(body) => Box::pin(ask_record(job, body, record.rows)).await,
             Question::Http(request) => Box::pin(ask_http(job, request, &[], &record.values)).await,
+            Question::Kv(body) => Box::pin(ask_keys(job, body, &[])).await,
             Question::Sh(script) => Box::pin(ask_script(job, script, &[])).await,
         },
         Action::Check(check) => match &check.question {
@@ -32,6 +34,7 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
                 None => Box::pin(ask_http(job, request, &check.expect, &check.values)).await,
                 Some(cohort) => Box::pin(ask_each(job, request, check, cohort)).await,
             },
+            Question::Kv(body) => Box::pin(ask_keys(job, body, &check.expect)).await,
             Question::Sh(script) => Box::pin(ask_script(job, script, &check.expect)).await,
         },
         Action::Watch(watch) => {
@@ -60,6 +63,7 @@ async fn ask_watch(
     match question {
         Question::Sql(body) => Box::pin(ask_sql(job, &job.watch_question(body, expect, over))).await,
         Question::Http(request) => Box::pin(ask_http(job, request, expect, &[])).await,
+        Question::Kv(body) => Box::pin(ask_keys(job, body, expect)).await,
         Question::Sh(script) => Box::pin(ask_script(job, script, expect)).await,
     }
 }
@@ -156,12 +160,37 @@ async fn ask_each(
     } else {
         Verdict::Pass
     };
-    Answered { verdict, reply: Reply::Rows(roster.kept(&judged, &check.values)) }
+    Answered::new(verdict, Reply::Rows(roster.kept(&judged, &check.values)))
 }
 
 async fn ask_script(job: Job<'_>, script: &tidegate_runbook::Script, expect: &[Expectation]) -> Answered {
     let path = job.doors.environment("PATH").unwrap_or_default();
     script::ask(script, expect, &path, job.statement_timeout(), job.values).await
+}
+
+/// Reads a key-value store, within the step's time.
+async fn ask_keys(job: Job<'_>, body: &KvBody, expect: &[Expectation]) -> Answered {
+    let reading = async {
+        match job.doors.keys(job.store()).await {
+            Ok(store) => {
+                let question = KvQuestion { body, expect, values: job.values, keys_max: KEYS_MAX };
+                kv::ask(&store, &question).await
+            }
+            Err(error) => Answered::unreached(&error),
+        }
+    };
+    let limit = job.statement_timeout();
+    let mut answered = tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| {
+        Answered::unknown(format!("store {} did not answer within {limit:?}", job.store()))
+    });
+    let redactor = job.doors.without_password(job.store());
+    if let Verdict::Fail(text) | Verdict::Unknown(text) = &mut answered.verdict {
+        *text = redactor.redact(text);
+    }
+    for line in &mut answered.told {
+        *line = redactor.redact(line);
+    }
+    answered
 }
 
 /// The console knows neither transactions nor types: a column of whole numbers is `bigint`, all else is text.
@@ -196,7 +225,7 @@ async fn ask_console(job: Job<'_>, body: &SqlBody) -> Answered {
                 })
                 .collect();
             let relation = Relation { columns, rows: rows.rows };
-            Answered { verdict: Verdict::Pass, reply: Reply::Rows(relation) }
+            Answered::new(Verdict::Pass, Reply::Rows(relation))
         }
     }
 }

@@ -7,6 +7,9 @@ use tidegate_runbook::Name;
 
 use crate::digest::Digest;
 
+/// Most rows kept of one step.
+pub(crate) const ROWS_KEPT_MAX: usize = 10_000;
+
 /// What a completed step did and kept. Rows are not in it: they are evidence, named by digest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 mod hush;
+mod json;
+pub(crate) mod kv;
 pub(crate) mod script;
 pub(crate) mod sql;
 
@@ -19,6 +21,8 @@ pub(crate) struct Answered {
     pub(crate) verdict: Verdict,
     /// What came back.
     pub(crate) reply: Reply,
+    /// Lines for the outcome, neither judged nor kept as values.
+    pub(crate) told: Vec<String>,
 }
 
 /// What came back.
@@ -35,16 +39,22 @@ pub(crate) enum Reply {
 }
 
 impl Answered {
+    /// A verdict with what came back.
+    #[must_use]
+    pub(crate) fn new(verdict: Verdict, reply: Reply) -> Self {
+        Self { verdict, reply, told: Vec::new() }
+    }
+
     /// Does not hold.
     #[must_use]
     pub(crate) fn failed(found: String) -> Self {
-        Self { verdict: Verdict::Fail(found), reply: Reply::None }
+        Self::new(Verdict::Fail(found), Reply::None)
     }
 
     /// Could not be told.
     #[must_use]
     pub(crate) fn unknown(why: String) -> Self {
-        Self { verdict: Verdict::Unknown(why), reply: Reply::None }
+        Self::new(Verdict::Unknown(why), Reply::None)
     }
 
     /// The store could not be reached.

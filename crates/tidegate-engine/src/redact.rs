@@ -116,6 +116,38 @@ impl Redactor {
     }
 }
 
+/// The password of a URL: as it is written, and as it is sent.
+#[must_use]
+pub fn secrets_of_url(url: &str) -> Vec<String> {
+    let Some(written) = password_as_written(url) else { return Vec::new() };
+    let sent = percent_decoded(&written).filter(|sent| *sent != written);
+    std::iter::once(written).chain(sent).collect()
+}
+
+/// What stands between `user:` and `@` of a URL.
+fn password_as_written(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    Some(password.to_owned())
+}
+
+/// The text that a percent-encoded one stands for; `None` if that is no text.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// The forms in which a secret may turn up. Base64 depends on what stands before it, so all three alignments are known.
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned(), crate::question::http::encode_in_url(secret)];
@@ -157,6 +189,21 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_known_as_it_is_written_and_as_it_is_sent() {
+        assert_eq!(
+            secrets_of_url("redis://:p%40ss%2Fw%C3%B6rd@cache:6379/0"),
+            ["p%40ss%2Fw%C3%B6rd", "p@ss/wörd"]
+        );
+        assert_eq!(secrets_of_url("postgres://a:plain@host/db"), ["plain"]);
+        for encoded in ["%", "%4", "%zz", "%ff"] {
+            assert_eq!(secrets_of_url(&format!("redis://u:{encoded}@h")), [encoded]);
+        }
+        for url in ["sqlite:a:b@c.db", "redis://cache/0", "http://a@host/:x@y"] {
+            assert_eq!(secrets_of_url(url), [""; 0], "{url}");
+        }
+    }
 
     #[test]
     fn base64_is_that_of_rfc_4648() {

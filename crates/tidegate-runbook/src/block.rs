@@ -162,7 +162,7 @@ fn push_prose(
     example: bool,
     blocks: &mut Blocks<'_>,
 ) {
-    if matches!(language, "sql" | "sh" | "bash" | "http") {
+    if matches!(language, "sql" | "sh" | "bash" | "http" | "kv") {
         let span = page.span(fence.range.clone());
         blocks.prose.push(ProseBlock { language: language.to_owned(), span, example });
     }
@@ -237,8 +237,8 @@ fn report_fence(
                 "toml" | "ini" | "yaml" | "yml" | "json" => "write `toml`",
                 "http" | "https" | "rest" => "write `http`",
                 "text" | "txt" | "plain" | "plaintext" => "write `text`",
-                "" => "write the language after the fence: sql, toml, http, sh or text",
-                _ => "steps are written in sql, toml, http, sh or text",
+                "" => "write the language after the fence: sql, toml, http, kv, sh or text",
+                _ => "steps are written in sql, toml, http, kv, sh or text",
             };
             let what = if language_word.is_empty() {
                 "without a language".to_owned()

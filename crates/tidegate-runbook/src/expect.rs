@@ -49,16 +49,19 @@ fn read_one(
 ) -> Option<Expectation> {
     let text = property.text;
     let (word, rest) = split_word(text);
-    let owner = match word {
-        "zero" | "true" | "empty" | "error" => Some(Language::Sql),
-        "status" | "json" => Some(Language::Http),
-        "exit" => Some(Language::Sh),
-        _ => None,
+    let owners: &[Language] = match word {
+        "zero" | "true" | "empty" => &[Language::Sql, Language::Kv],
+        "error" => &[Language::Sql],
+        "status" => &[Language::Http],
+        "json" => &[Language::Http, Language::Kv],
+        "exit" => &[Language::Sh],
+        _ => &[],
     };
-    if owner != Some(language) {
+    if !owners.contains(&language) {
         let known = match language {
             Language::Sql => "zero, true, empty, error CODE [\"text\"]",
             Language::Http => "status N, json /pointer OP value",
+            Language::Kv => "zero, true, empty, json /pointer OP value",
             Language::Sh => "exit N",
             Language::Toml | Language::Text => "nothing",
         };
@@ -141,16 +144,21 @@ fn read_json(
         return None;
     }
     let (operator, operand) = split_word(rest);
-    if operator == "exists" {
-        let pointer = pointer.to_owned();
-        return operand.is_empty().then_some(Expectation::Json { pointer, operator: JsonOperator::Exists });
-    }
+    let operator = if operator == "exists" {
+        operand.is_empty().then_some(JsonOperator::Exists)?
+    } else {
+        comparison(operator, read_operand(operand, span, uses, diagnostics)?)?
+    };
+    Some(Expectation::Json { pointer: pointer.to_owned(), operator })
+}
+
+/// `OP value` of a comparison; `None` for an operator that is none, or an order against what has none.
+pub(crate) fn comparison(operator: &str, operand: JsonOperand) -> Option<JsonOperator> {
     let orders = matches!(operator, "<" | "<=" | ">" | ">=");
-    let operand = read_operand(operand, span, uses, diagnostics)?;
     if orders && matches!(&operand, JsonOperand::Json(value) if !value.is_number()) {
         return None;
     }
-    let operator = match operator {
+    Some(match operator {
         "=" => JsonOperator::Equal(operand),
         "!=" => JsonOperator::NotEqual(operand),
         "<" => JsonOperator::Less(operand),
@@ -158,11 +166,11 @@ fn read_json(
         ">" => JsonOperator::Greater(operand),
         ">=" => JsonOperator::GreaterOrEqual(operand),
         _ => return None,
-    };
-    Some(Expectation::Json { pointer: pointer.to_owned(), operator })
+    })
 }
 
-fn read_operand(
+/// A value to compare with: JSON, or a text with values in it.
+pub(crate) fn read_operand(
     text: &str,
     span: &Span,
     uses: &mut Vec<ValueUse>,

@@ -5,11 +5,11 @@ use crate::value::TextTemplate;
 /// One `@expect` line. A step may have several; all must hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expectation {
-    /// sql: one row, one column, and it is 0.
+    /// sql: one row, one column, and it is 0. kv: a count of 0.
     Zero,
-    /// sql: one row, one column, and it is true.
+    /// sql: one row, one column, and it is true. kv: what is read is true.
     True,
-    /// sql: no row.
+    /// sql: no row. kv: no key.
     Empty,
     /// sql: the judged statement fails with this SQLSTATE and, if given, a message that contains the text.
     Error {
@@ -20,7 +20,7 @@ pub enum Expectation {
     },
     /// http: the status code.
     Status(u16),
-    /// http: a value in the JSON body.
+    /// http: a value in the JSON body. kv: one in what stands at a key.
     Json {
         /// RFC 6901.
         pointer: String,

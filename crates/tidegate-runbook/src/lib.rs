@@ -6,6 +6,7 @@
 
 mod action_backfill;
 mod action_compare;
+mod action_kv;
 mod action_plain;
 mod action_sql;
 mod action_toml;
@@ -28,6 +29,9 @@ mod flag_table;
 mod frames;
 mod front;
 mod http_text;
+mod kv;
+mod kv_line;
+mod kv_text;
 mod lint;
 mod marker;
 mod meaning;
@@ -62,6 +66,7 @@ pub use cohort::{Cohort, EACH, FailureRate};
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::{NotADuration, format_duration, parse_duration};
 pub use expectation::{Expectation, JsonOperand, JsonOperator};
+pub use kv::{KvBody, KvColumn, KvCondition, KvRead, KvStatement};
 pub use names::{Name, NotAName};
 pub use parameter_value::{NotAValue, parse_parameter_value};
 pub use parse::{Parsed, files_wanted, parse};

@@ -113,6 +113,8 @@ pub enum StoreKind {
     Pgbouncer,
     /// An HTTP service.
     Http,
+    /// A key-value store.
+    Kv,
 }
 
 /// An address in a runbook: written out, or the name of an environment variable.

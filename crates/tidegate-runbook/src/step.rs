@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cohort::Cohort;
 use crate::expectation::Expectation;
+use crate::kv::KvBody;
 use crate::names::Name;
 use crate::source::Span;
 use crate::sql::{RelationRef, SqlBody, SqlStatement};
@@ -18,7 +19,7 @@ pub struct Step {
     pub span: Span,
     /// The line `@verb id`.
     pub head: Span,
-    /// The store it speaks to: `@store`, else the runbook's home (sql, toml) or its only http store (http). `None` for sh and text.
+    /// The store it speaks to: `@store`, else the runbook's home (sql, toml) or its only store of that kind (http, kv). `None` for sh and text.
     pub store: Option<Name>,
     /// How it reaches that store.
     pub via: Via,
@@ -141,6 +142,8 @@ pub enum Question {
     Sql(SqlBody),
     /// One HTTP request.
     Http(HttpRequest),
+    /// Readings of a key-value store.
+    Kv(KvBody),
     /// A script.
     Sh(Script),
 }
@@ -148,9 +151,9 @@ pub enum Question {
 /// `record`
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// What is asked (sql or http).
+    /// What is asked (sql, http or kv).
     pub question: Question,
-    /// `@rows`: keep a relation instead of one row of values.
+    /// `@rows`, or a `list` in kv: keep a relation instead of single values.
     pub rows: bool,
     /// `@at backup`: evaluated on the snapshot of that backup, which stands below.
     pub at: Option<Name>,

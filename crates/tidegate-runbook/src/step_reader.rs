@@ -15,7 +15,7 @@ use crate::source::Sources;
 use crate::step::{Action, Step, Via, Waiver};
 use crate::text::SourceText;
 use crate::vocabulary::{Language, Verb};
-use crate::{action_backfill, action_compare, action_plain, action_sql, action_toml, columns};
+use crate::{action_backfill, action_compare, action_kv, action_plain, action_sql, action_toml, columns};
 
 /// Most names in one property of a step.
 const NAMES_MAX: usize = 1_000;
@@ -126,6 +126,8 @@ impl<'a> Reader<'_, 'a> {
             (Verb::Compare, Language::Sql) => action_compare::compare(self),
             (Verb::Backfill, Language::Sql) => action_backfill::backfill(self),
             (Verb::Record, Language::Http) => action_plain::record(self),
+            (Verb::Record, Language::Kv) => action_kv::record(self),
+            (Verb::Check, Language::Kv) => action_kv::check(self),
             (Verb::Check, Language::Http | Language::Sh) => action_plain::check(self),
             (Verb::Watch, Language::Http) => action_plain::watch(self),
             (Verb::Command, Language::Http | Language::Sh) => action_plain::command(self),
@@ -148,6 +150,7 @@ impl<'a> Reader<'_, 'a> {
         if !written && matches!(self.verb, Verb::Check | Verb::Watch) {
             let example = match self.block.language {
                 Language::Http => "# @expect status 200",
+                Language::Kv => "# @expect zero",
                 Language::Sh => "# @expect exit 0",
                 Language::Sql | Language::Toml | Language::Text => "-- @expect zero",
             };

@@ -65,19 +65,27 @@ fn choose<'f>(
         }
         return found;
     }
-    if language != Language::Http {
-        return front.stores.iter().find(|store| store.home);
-    }
-    let mut services = front.stores.iter().filter(|store| store.kind == StoreKind::Http);
-    match (services.next(), services.next()) {
+    let (kind, what, example) = match language {
+        Language::Http => (
+            StoreKind::Http,
+            "to send this",
+            "`[stores.service]`, `kind = \"http\"`, `url = \"$SERVICE_URL\"`",
+        ),
+        Language::Kv => (StoreKind::Kv, "to look", "`[stores.keys]`, `kind = \"kv\"`, `url = \"$KEYS_URL\"`"),
+        Language::Sql | Language::Toml | Language::Sh | Language::Text => {
+            return front.stores.iter().find(|store| store.home);
+        }
+    };
+    let mut fitting = front.stores.iter().filter(|store| store.kind == kind);
+    match (fitting.next(), fitting.next()) {
         (Some(only), None) => Some(only),
         (None, _) => {
             if front.whole {
                 diagnostics.push(Diagnostic::error(
                     "store-missing",
                     head.clone(),
-                    "no store of kind http is declared, so there is nowhere to send this",
-                    "declare one: `[stores.service]`, `kind = \"http\"`, `url = \"$SERVICE_URL\"`",
+                    format!("no store of kind {} is declared, so there is nowhere {what}", kind.name()),
+                    format!("declare one: {example}"),
                 ));
             }
             None
@@ -86,7 +94,7 @@ fn choose<'f>(
             diagnostics.push(Diagnostic::error(
                 "store-missing",
                 head.clone(),
-                "several stores of kind http are declared, and this step names none",
+                format!("several stores of kind {} are declared, and this step names none", kind.name()),
                 "add `# @store name`",
             ));
             None
@@ -113,6 +121,7 @@ impl Rules<'_> {
         let fits = match kind {
             StoreKind::Postgres => matches!(language, Language::Sql | Language::Toml),
             StoreKind::Http => language == Language::Http,
+            StoreKind::Kv => language == Language::Kv,
             StoreKind::Pgbouncer => language == Language::Sql && verb == Verb::Record,
         };
         if kind == StoreKind::Pgbouncer {
@@ -157,7 +166,7 @@ impl Rules<'_> {
                         statements.iter().all(|statement| statement.effect.command.starts_with("SHOW"));
                     record.rows && statements.len() == 1 && shows && record.at.is_none()
                 }
-                Question::Http(_) | Question::Sh(_) => false,
+                Question::Http(_) | Question::Kv(_) | Question::Sh(_) => false,
             },
             _ => false,
         }

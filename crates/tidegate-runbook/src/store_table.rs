@@ -14,6 +14,7 @@ impl StoreKind {
             Self::Postgres => "postgres",
             Self::Pgbouncer => "pgbouncer",
             Self::Http => "http",
+            Self::Kv => "kv",
         }
     }
 }
@@ -66,12 +67,13 @@ fn read_store(
             "postgres" => Some(StoreKind::Postgres),
             "pgbouncer" => Some(StoreKind::Pgbouncer),
             "http" => Some(StoreKind::Http),
+            "kv" => Some(StoreKind::Kv),
             other => {
                 diagnostics.push(Diagnostic::error(
                     "unknown-store-kind",
                     word.span.clone(),
                     format!("{other:?} is no kind of store"),
-                    "this version knows postgres, pgbouncer and http",
+                    "this version knows postgres, pgbouncer, http and kv",
                 ));
                 None
             }
@@ -97,8 +99,16 @@ fn read_store(
         (!logins.is_empty(), "logins"),
         (database.is_some(), "database"),
         (system_identifier.is_some(), "system_identifier"),
-        (home, "home"),
+        (home && kind != Some(StoreKind::Kv), "home"),
     ];
+    if home && kind == Some(StoreKind::Kv) {
+        diagnostics.push(Diagnostic::error(
+            "kv-home",
+            name.span.clone(),
+            format!("store {:?} holds keys and values, and cannot be the home of a run yet", name.text),
+            "remove `home`: lease and journal need a store of kind postgres",
+        ));
+    }
     if kind.is_some_and(|kind| kind != StoreKind::Postgres) {
         for (_, key) in only_postgres.into_iter().filter(|(given, _)| *given) {
             diagnostics.push(Diagnostic::error(
@@ -170,10 +180,12 @@ fn address(url: &Spelt, kind: Option<StoreKind>, diagnostics: &mut Vec<Diagnosti
     }
     let schemes: &[&str] = match kind {
         Some(StoreKind::Http) => &["http://", "https://"],
+        Some(StoreKind::Kv) => &["sqlite:", "redis://"],
         Some(StoreKind::Postgres | StoreKind::Pgbouncer) => &["postgres://", "postgresql://"],
         None => return None,
     };
-    if !schemes.iter().any(|scheme| url.text.starts_with(scheme)) {
+    let rest = schemes.iter().find_map(|scheme| url.text.strip_prefix(scheme));
+    if rest.is_none_or(|rest| rest.is_empty() && kind == Some(StoreKind::Kv)) {
         diagnostics.push(Diagnostic::error(
             "address-malformed",
             url.span.clone(),
@@ -272,11 +284,14 @@ mod tests {
             "postgres://a:b/c@host/db",
             "postgresql://host/db?user=a&password=b",
             "https://a:b@host",
+            "redis://:b@host:6379/0",
             "host=a PASSWORD=b",
         ] {
             assert!(holds_password(url), "{url}");
         }
-        for url in ["postgres://a@host:5432/db", "http://host:80/a", "postgres:///db?host=/run"] {
+        for url in
+            ["postgres://a@host:5432/db", "http://host:80/a", "postgres:///db?host=/run", "sqlite:a:b@c.db"]
+        {
             assert!(!holds_password(url), "{url}");
         }
     }

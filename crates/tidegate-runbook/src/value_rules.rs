@@ -7,6 +7,7 @@ use crate::cohort::{Cohort, EACH};
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Draft, Drafts, Handing, ValueUse};
 use crate::front::Front;
+use crate::kv::KvBody;
 use crate::names::Name;
 use crate::scope::{List, Named, Placed, Scope};
 use crate::source::Span;
@@ -309,16 +310,19 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
         ));
     }
     let kept: &[KeptValue] = match (&step.action, field) {
-        (Action::Record(Record { question: Question::Sql(_), rows, .. }), field) => {
+        (Action::Record(Record { question: Question::Kv(body), rows: false, .. }), Some(field)) => {
+            return keeps_named(body, field);
+        }
+        (Action::Record(Record { question: Question::Sql(_) | Question::Kv(_), rows, .. }), field) => {
             return match (rows, field) {
                 (true, None) | (false, Some(_)) => Ok(()),
                 (true, Some(_)) => Err((
-                    "records a relation (`@rows`), not single values".into(),
-                    "write `:{id}` in FROM, or record without `@rows`".into(),
+                    "records a relation, not single values".into(),
+                    "write `:{id}` in FROM, or record single values".into(),
                 )),
                 (false, None) => Err((
                     "records single values, not a relation".into(),
-                    "write `:id.column`, or add `@rows` to the record".into(),
+                    "write `:id.column`, or let the record keep rows: `@rows` in sql, a `list` in kv".into(),
                 )),
             };
         }
@@ -335,7 +339,7 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
         }
         _ => Err((
             format!("is a `@{}` that keeps no such value", draft.verb.name()),
-            "use a record in sql, or `@value name /pointer` in http".into(),
+            "use a record in sql or kv, or `@value name /pointer` in http".into(),
         )),
     }
 }
@@ -347,6 +351,16 @@ fn cohort_of(action: &Action) -> Option<&Cohort> {
         Action::Command(command) => command.cohort.as_ref(),
         _ => None,
     }
+}
+
+/// Whether a record in kv keeps a value of this name.
+fn keeps_named(body: &KvBody, field: &Name) -> Result<(), (String, String)> {
+    let names: Vec<&str> =
+        body.answers().filter_map(|statement| statement.name.as_ref()).map(Name::as_str).collect();
+    if names.contains(&field.as_str()) {
+        return Ok(());
+    }
+    Err((format!("keeps no value `{field}`"), format!("known: {}", names.join(", "))))
 }
 
 /// Whether a comparison keeps this kind of differences.

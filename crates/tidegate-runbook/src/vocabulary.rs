@@ -6,6 +6,7 @@ pub(crate) enum Language {
     Sql,
     Toml,
     Http,
+    Kv,
     Sh,
     Text,
 }
@@ -17,6 +18,7 @@ impl Language {
             "sql" => Self::Sql,
             "toml" => Self::Toml,
             "http" => Self::Http,
+            "kv" => Self::Kv,
             "sh" => Self::Sh,
             "text" => Self::Text,
             _ => return None,
@@ -29,6 +31,7 @@ impl Language {
             Self::Sql => "sql",
             Self::Toml => "toml",
             Self::Http => "http",
+            Self::Kv => "kv",
             Self::Sh => "sh",
             Self::Text => "text",
         }
@@ -38,7 +41,7 @@ impl Language {
     pub(crate) fn comment(self) -> &'static str {
         match self {
             Self::Sql => "--",
-            Self::Toml | Self::Http | Self::Sh | Self::Text => "#",
+            Self::Toml | Self::Http | Self::Kv | Self::Sh | Self::Text => "#",
         }
     }
 }
@@ -62,7 +65,7 @@ pub(crate) enum Verb {
     Flags,
 }
 
-use Language::{Http, Sh, Sql, Text, Toml};
+use Language::{Http, Kv, Sh, Sql, Text, Toml};
 use Verb::{
     Backfill, Backup, Check, Command, Compare, Confirm, Evict, Flags, Migrate, Record, Restore, Retire, Seal,
     Watch,
@@ -102,8 +105,9 @@ impl Verb {
     /// The languages in which it may be written.
     pub(crate) fn languages(self) -> &'static [Language] {
         match self {
-            Record | Watch => &[Sql, Http],
-            Check => &[Sql, Http, Sh],
+            Record => &[Sql, Http, Kv],
+            Watch => &[Sql, Http],
+            Check => &[Sql, Http, Kv, Sh],
             Backup | Restore | Seal | Retire | Evict | Flags => &[Toml],
             Migrate | Compare | Backfill => &[Sql],
             Confirm => &[Text],
@@ -178,8 +182,8 @@ pub(crate) struct PropertyRule {
     pub(crate) languages: &'static [Language],
 }
 
-const ALL_LANGUAGES: &[Language] = &[Sql, Toml, Http, Sh, Text];
-const STORED: &[Language] = &[Sql, Toml, Http];
+const ALL_LANGUAGES: &[Language] = &[Sql, Toml, Http, Kv, Sh, Text];
+const STORED: &[Language] = &[Sql, Toml, Http, Kv];
 const ASKING: &[Verb] = &[Record, Check, Watch];
 const JUDGING: &[Verb] = &[Check, Watch];
 const CHANGING: &[Verb] = &[Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Command, Confirm];
@@ -226,7 +230,7 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
         ALL_LANGUAGES,
     ),
     rule("says", Argument::Needed, false, &ALL_VERBS, ALL_LANGUAGES),
-    rule("evidence", Argument::Needed, false, &[Record, Check, Compare, Watch], &[Sql]),
+    rule("evidence", Argument::Needed, false, &[Record, Check, Compare, Watch], &[Sql, Kv]),
     rule("waive", Argument::Needed, true, &ALL_VERBS, ALL_LANGUAGES),
     rule("rows", Argument::None, false, &[Record], &[Sql]),
     rule("at", Argument::Needed, false, &[Record], &[Sql]),

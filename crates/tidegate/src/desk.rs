@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tidegate_engine::doors::{Doors, Entrance};
 use tidegate_engine::program::Program;
-use tidegate_engine::redact::Redactor;
+use tidegate_engine::redact::{Redactor, secrets_of_url};
 use tidegate_engine::setup::Options;
 use tidegate_runbook::{Diagnostic, Name, Runbook, StoreKind, parse};
 use tidegate_store::postgres::Session;
@@ -123,9 +123,9 @@ fn secrets(runbook: &Runbook, doors: &Doors, sets: &BTreeMap<String, String>) ->
         let logins = store.logins.iter().map(|(login, _)| Entrance::Login(login.clone()));
         for entrance in [Entrance::Direct, Entrance::Pooled].into_iter().chain(logins) {
             if let Ok(url) = doors.url(&store.name, &entrance) {
-                secrets.extend(password_as_written(&url));
+                secrets.extend(secrets_of_url(&url));
             }
-            if store.kind != StoreKind::Http
+            if matches!(store.kind, StoreKind::Postgres | StoreKind::Pgbouncer)
                 && let Ok(address) = doors.address(&store.name, &entrance)
             {
                 secrets.extend(address.secrets().into_iter().map(str::to_owned));
@@ -139,15 +139,6 @@ fn secrets(runbook: &Runbook, doors: &Doors, sets: &BTreeMap<String, String>) ->
         secrets.extend(parameter.default.clone());
     }
     secrets
-}
-
-/// What stands between `user:` and `@` of a URL.
-fn password_as_written(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let (user, _) = authority.rsplit_once('@')?;
-    let (_, password) = user.split_once(':')?;
-    Some(password.to_owned())
 }
 
 /// `--set name=value` as a map.

@@ -96,8 +96,12 @@ pub(crate) fn of_open(error: &OpenError) -> ExitCode {
 /// Why a store could not be reached.
 pub(crate) fn of_door(error: &DoorError) -> ExitCode {
     match error {
-        DoorError::Unset { .. } | DoorError::Address { .. } | DoorError::Absent { .. } => USAGE,
-        DoorError::Connect { .. } => IN_DOUBT,
+        DoorError::Unset { .. }
+        | DoorError::Address { .. }
+        | DoorError::Absent { .. }
+        | DoorError::NoKeyFile { .. }
+        | DoorError::KeysUnfit { .. } => USAGE,
+        DoorError::Connect { .. } | DoorError::Keys { .. } => IN_DOUBT,
     }
 }
 

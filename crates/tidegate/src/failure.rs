@@ -98,6 +98,16 @@ fn of_door(error: &DoorError) -> Failure {
         }
         DoorError::Address { .. } => ("environment", "Correct the address, then run the command again.".to_owned()),
         DoorError::Absent { .. } => ("page", "Correct the page, then run the command again.".to_owned()),
+        DoorError::NoKeyFile { .. } => {
+            ("environment", "Correct the url, or make the store, then run the command again.".to_owned())
+        }
+        DoorError::KeysUnfit { .. } => {
+            ("page", "Name a store that can, or leave its keys to a program of its own.".to_owned())
+        }
+        DoorError::Keys { .. } => (
+            "in_doubt",
+            "See that the key-value store runs and that its url is right; then run the command again.".to_owned(),
+        ),
         DoorError::Connect { .. } => (
             "in_doubt",
             "See that the server runs, that host and port are right, and that the role may log in; then run the \

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use tidegate_runbook::{Expectation, HttpRequest, JsonOperand, JsonOperator, KeptValue};
+use tidegate_runbook::{Expectation, HttpRequest, KeptValue};
 use tidegate_store::http::{Client, Request, Response};
 
+use crate::question::json::{judge_json, kept_value};
 use crate::question::{Answered, Reply};
-use crate::values::{Value, ValueMissing, Values};
+use crate::values::{ValueMissing, Values};
 use crate::verdict::Verdict;
 
 /// A request with all that it needs.
@@ -87,18 +88,7 @@ fn judge(question: &HttpQuestion<'_>, response: &Response) -> Answered {
             Some(found) => kept.push((keep.name.to_string(), kept_value(found))),
         }
     }
-    Answered { verdict: Verdict::worst(verdicts), reply: Reply::Values(kept) }
-}
-
-fn kept_value(json: &Json) -> Value {
-    let (type_name, text) = match json {
-        Json::Null => ("text", None),
-        Json::Bool(value) => ("boolean", Some(value.to_string())),
-        Json::Number(number) => ("numeric", Some(number.to_string())),
-        Json::String(text) => ("text", Some(text.clone())),
-        Json::Array(_) | Json::Object(_) => ("jsonb", Some(json.to_string())),
-    };
-    Value { type_name: type_name.to_owned(), text, secret: false }
+    Answered::new(Verdict::worst(verdicts), Reply::Values(kept))
 }
 
 fn judge_one(expect: &Expectation, status: u16, json: Option<&Json>, values: &Values) -> Verdict {
@@ -111,74 +101,6 @@ fn judge_one(expect: &Expectation, status: u16, json: Option<&Json>, values: &Va
         },
         other => Verdict::Fail(format!("`{other}` does not fit an http step")),
     }
-}
-
-fn judge_json(pointer: &str, operator: &JsonOperator, found: Option<&Json>, values: &Values) -> Verdict {
-    let Some(found) = found else {
-        return Verdict::Fail(format!("the body has nothing at {pointer}"));
-    };
-    let (operand, holds): (&JsonOperand, fn(std::cmp::Ordering) -> bool) = match operator {
-        JsonOperator::Exists => return Verdict::Pass,
-        JsonOperator::Equal(operand) => return judge_equal(pointer, found, operand, true, values),
-        JsonOperator::NotEqual(operand) => return judge_equal(pointer, found, operand, false, values),
-        JsonOperator::Less(operand) => (operand, std::cmp::Ordering::is_lt),
-        JsonOperator::LessOrEqual(operand) => (operand, std::cmp::Ordering::is_le),
-        JsonOperator::Greater(operand) => (operand, std::cmp::Ordering::is_gt),
-        JsonOperator::GreaterOrEqual(operand) => (operand, std::cmp::Ordering::is_ge),
-    };
-    let wanted = match operand_value(operand, values) {
-        Ok(wanted) => wanted,
-        Err(missing) => return Verdict::Unknown(missing.to_string()),
-    };
-    match order(found, &wanted) {
-        None => Verdict::Fail(format!("{pointer} is {found}, which cannot be ordered against {wanted}")),
-        Some(ordering) if holds(ordering) => Verdict::Pass,
-        Some(_) => Verdict::Fail(format!("{pointer} is {found} where `{operator}` is expected")),
-    }
-}
-
-fn judge_equal(
-    pointer: &str,
-    found: &Json,
-    operand: &JsonOperand,
-    wanted_equal: bool,
-    values: &Values,
-) -> Verdict {
-    let wanted = match operand_value(operand, values) {
-        Ok(wanted) => wanted,
-        Err(missing) => return Verdict::Unknown(missing.to_string()),
-    };
-    let equal = order(found, &wanted).map_or(*found == wanted, std::cmp::Ordering::is_eq);
-    if equal == wanted_equal {
-        return Verdict::Pass;
-    }
-    let word = if wanted_equal { "where" } else { "where something other than" };
-    Verdict::Fail(format!("{pointer} is {found} {word} {wanted} is expected"))
-}
-
-fn operand_value(operand: &JsonOperand, values: &Values) -> Result<Json, ValueMissing> {
-    match operand {
-        JsonOperand::Json(json) => Ok(json.clone()),
-        JsonOperand::Template(template) => Ok(Json::String(values.text(template, true, str::to_owned)?)),
-    }
-}
-
-/// Numbers against numbers (or texts that are numbers), texts against texts.
-fn order(found: &Json, wanted: &Json) -> Option<std::cmp::Ordering> {
-    match (found, wanted) {
-        (Json::Number(a), Json::Number(b)) => order_numbers(&a.to_string(), &b.to_string()),
-        (Json::Number(a), Json::String(b)) => order_numbers(&a.to_string(), b),
-        (Json::String(a), Json::String(b)) => Some(a.cmp(b)),
-        _ => None,
-    }
-}
-
-/// Whole numbers exactly, all others as 64-bit floating point.
-fn order_numbers(a: &str, b: &str) -> Option<std::cmp::Ordering> {
-    if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
-        return Some(a.cmp(&b));
-    }
-    a.parse::<f64>().ok()?.partial_cmp(&b.parse::<f64>().ok()?)
 }
 
 /// RFC 3986: everything but unreserved characters is percent-encoded.
@@ -206,18 +128,6 @@ fn encode_in_json(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_compares_numbers_as_numbers() {
-        let values = Values::default();
-        let nine = Json::from(9);
-        let ten = JsonOperator::Less(JsonOperand::Json(Json::from(10)));
-        assert_eq!(judge_json("/n", &ten, Some(&nine), &values), Verdict::Pass);
-        let text = JsonOperator::Less(JsonOperand::Json(Json::from("10")));
-        assert!(judge_json("/n", &text, Some(&Json::from("9")), &values) != Verdict::Pass);
-        assert!(matches!(judge_json("/n", &ten, Some(&Json::Null), &values), Verdict::Fail(_)));
-        assert!(matches!(judge_json("/n", &ten, None, &values), Verdict::Fail(_)));
-    }
 
     #[test]
     fn values_are_encoded_by_position() {

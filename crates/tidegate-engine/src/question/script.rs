@@ -59,5 +59,5 @@ fn judge(expect: &[Expectation], finished: &Finished) -> Answered {
     };
     let stdout = String::from_utf8_lossy(&finished.stdout).trim_end().to_owned();
     let kept = Value { type_name: "text".to_owned(), text: Some(stdout), secret: false };
-    Answered { verdict, reply: Reply::Values(vec![("stdout".to_owned(), kept)]) }
+    Answered::new(verdict, Reply::Values(vec![("stdout".to_owned(), kept)]))
 }

@@ -171,7 +171,7 @@ async fn ask_each(session: &Session, question: &SqlQuestion<'_>, each: EachAfter
             return answered;
         }
     }
-    Answered { verdict: Verdict::Pass, reply: Reply::None }
+    Answered::new(Verdict::Pass, Reply::None)
 }
 
 async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
@@ -191,7 +191,7 @@ async fn keep_all(session: &Session, question: &SqlQuestion<'_>) -> Answered {
             kept.push((name.clone(), value));
         }
     }
-    Answered { verdict: Verdict::Pass, reply: Reply::Values(kept) }
+    Answered::new(Verdict::Pass, Reply::Values(kept))
 }
 
 async fn judge_statement(
@@ -207,11 +207,11 @@ async fn judge_statement(
     match answer_of(session, question, &rendered, !wants_error).await {
         Ok(relation) => {
             let verdict = Verdict::worst(question.expect.iter().map(|expect| judge_rows(expect, &relation)));
-            Answered { verdict, reply: Reply::Rows(relation) }
+            Answered::new(verdict, Reply::Rows(relation))
         }
         Err(failure) => {
             let verdict = judge_failure(question, &failure, &rendered);
-            Answered { verdict, reply: Reply::None }
+            Answered::new(verdict, Reply::None)
         }
     }
 }

@@ -216,7 +216,7 @@ fn addresses_resolve(program: &Program, doors: &Doors) -> Result<(), OpenError> 
                 StoreKind::Postgres | StoreKind::Pgbouncer => {
                     doors.address(store, &Entrance::of(step))?;
                 }
-                StoreKind::Http => {
+                StoreKind::Http | StoreKind::Kv => {
                     doors.url(store, &Entrance::Direct)?;
                 }
             }

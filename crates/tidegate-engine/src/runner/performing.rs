@@ -14,7 +14,7 @@ use crate::gate::{self, Passed};
 use crate::job::Job;
 use crate::loss;
 use crate::observer::Progress;
-use crate::outcome::{KeptColumn, KeptRows, Outcome};
+use crate::outcome::{KeptColumn, KeptRows, Outcome, ROWS_KEPT_MAX};
 use crate::program::is_done;
 use crate::question::{Answered, Reply};
 use crate::redact::Redactor;
@@ -34,9 +34,6 @@ const INTERRUPTED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How often a waiting person is told what a step waits for.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-
-/// Most rows kept of one step.
-const ROWS_KEPT_MAX: usize = 10_000;
 
 impl Runner {
     /// Does one step of a stage or of a way.
@@ -439,6 +436,7 @@ fn kept(
         must_be_no_secret(&[], kept.as_ref(), secrets)?;
         return Ok((comparison.outcome(compare), kept));
     }
+    let notices = answered.told;
     let (values, relation) = match answered.reply {
         Reply::None => (Vec::new(), None),
         Reply::Values(values) => (values.into_iter().map(column).collect(), None),
@@ -470,7 +468,7 @@ fn kept(
     let values =
         if matches!(step.action, Action::Check(_)) && relation.is_none() { named(values) } else { values };
     must_be_no_secret(&values, relation.as_ref(), secrets)?;
-    Ok((Outcome { summary, values, ..Outcome::default() }, relation))
+    Ok((Outcome { summary, values, notices, ..Outcome::default() }, relation))
 }
 
 /// What is kept is journaled, and later steps need it as it is: a secret cannot be taken out of it.

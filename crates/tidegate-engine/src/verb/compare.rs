@@ -268,11 +268,11 @@ fn answered(job: Job<'_>, compare: &Compare, compared: Result<Comparison, StepEr
                     compare.at_most
                 ));
             }
-            Answered { verdict: Verdict::Pass, reply: Reply::Compared(Box::new(comparison)) }
+            Answered::new(Verdict::Pass, Reply::Compared(Box::new(comparison)))
         }
         Ok(comparison) => {
             let verdict = Verdict::Fail(comparison.sentence(&compare.key, job.step.evidence_rows));
-            Answered { verdict, reply: Reply::Compared(Box::new(comparison)) }
+            Answered::new(verdict, Reply::Compared(Box::new(comparison)))
         }
         Err(StepError::Refused { message, next }) => Answered::unknown(format!("{message}. {next}")),
         Err(error) => {

@@ -31,6 +31,8 @@ mod forward;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod leaves_nothing;
 #[cfg(test)]
 mod losses;

@@ -129,7 +129,7 @@ fn body((purpose, body): (Purpose, &SqlBody)) -> Body<'_> {
 fn asked<'a>(purpose: Purpose, question: &'a Question, over: Option<&'a Over>) -> Vec<Body<'a>> {
     let asked = match question {
         Question::Sql(sql) => Some((purpose, sql)),
-        Question::Http(_) | Question::Sh(_) => None,
+        Question::Http(_) | Question::Kv(_) | Question::Sh(_) => None,
     };
     let over = match over {
         Some(Over::Sql(sql)) => Some((Purpose::Read, sql)),

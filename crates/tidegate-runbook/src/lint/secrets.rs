@@ -8,7 +8,7 @@ use crate::runbook::Runbook;
 use crate::source::Span;
 use crate::sql::SqlPiece;
 use crate::sql_text::value_spans;
-use crate::step::Action;
+use crate::step::{Action, Check, Question, Record};
 use crate::value::{TextPiece, TextTemplate, ValueRef};
 
 const CODE: &str = "quoted-secret";
@@ -25,8 +25,7 @@ pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
     }
-    let (place, templates) = written_out(&scope.step.action);
-    for template in templates {
+    for (place, template) in written_out(&scope.step.action) {
         found.extend(secret_in(scope.runbook, template, place, &scope.step.head));
     }
 }
@@ -61,23 +60,38 @@ fn is_secret(runbook: &Runbook, value: &ValueRef) -> bool {
 }
 
 /// Texts of a step that people or files get to see.
-fn written_out(action: &Action) -> (&'static str, Vec<&TextTemplate>) {
-    match action {
-        Action::Confirm(confirm) => ("the text of a confirm", vec![&confirm.text]),
-        Action::Backup(backup) => ("the name of a file", vec![&backup.file]),
-        Action::Check(check) => ("an expectation", operands(&check.expect)),
-        Action::Watch(watch) => ("an expectation", operands(&watch.expect)),
-        Action::Command(command) => ("an expectation", operands(&command.expect)),
-        _ => ("", Vec::new()),
+fn written_out(action: &Action) -> Vec<(&'static str, &TextTemplate)> {
+    let expect: &[Expectation] = match action {
+        Action::Confirm(confirm) => return vec![("the text of a confirm", &confirm.text)],
+        Action::Backup(backup) => return vec![("the name of a file", &backup.file)],
+        Action::Check(check) => &check.expect,
+        Action::Watch(watch) => &watch.expect,
+        Action::Command(command) => &command.expect,
+        _ => &[],
+    };
+    let mut texts: Vec<_> = expect.iter().filter_map(operand).map(|text| ("an expectation", text)).collect();
+    if let Action::Check(Check { question: Question::Kv(body), .. })
+    | Action::Record(Record { question: Question::Kv(body), .. }) = action
+    {
+        for statement in &body.statements {
+            texts.push(("a key", statement.read.key()));
+            let compared = statement.read.conditions().iter();
+            texts.extend(
+                compared.filter_map(|one| compared_with(&one.operator)).map(|text| ("a condition", text)),
+            );
+        }
     }
-}
-
-fn operands(expect: &[Expectation]) -> Vec<&TextTemplate> {
-    expect.iter().filter_map(operand).collect()
+    texts
 }
 
 fn operand(expectation: &Expectation) -> Option<&TextTemplate> {
-    let Expectation::Json { operator, .. } = expectation else { return None };
+    match expectation {
+        Expectation::Json { operator, .. } => compared_with(operator),
+        _ => None,
+    }
+}
+
+fn compared_with(operator: &JsonOperator) -> Option<&TextTemplate> {
     match operator {
         JsonOperator::Equal(JsonOperand::Template(text))
         | JsonOperator::NotEqual(JsonOperand::Template(text))

@@ -1,8 +1,9 @@
 //! Runbooks that hold.
 
 use tidegate_runbook::{
-    Action, Address, BackfillSource, CompareMode, DifferencePart, Equality, FileContent, Name, Over,
-    Question, RelationRef, Side, SqlPiece, StoreKind, Throttle, parse,
+    Action, Address, BackfillSource, CompareMode, DifferencePart, Equality, FileContent, JsonOperand,
+    JsonOperator, KvRead, KvStatement, Name, Over, Question, RelationRef, Runbook, Side, SqlPiece, StoreKind,
+    Throttle, parse,
 };
 
 use crate::scenario::{findings, folder, pages, sources};
@@ -162,4 +163,59 @@ fn a_file_behind_a_link_out_of_the_root_is_refused() {
     }
     let codes: Vec<&str> = parse(&sources).diagnostics.iter().map(|found| found.code).collect();
     assert_eq!(codes, ["file-outside-root", "file-unreadable"]);
+}
+
+/// The statements of a step in kv.
+fn reads(runbook: &Runbook, id: &str) -> Vec<KvStatement> {
+    match &runbook.step(&Name::parse(id).expect("an id")).expect("the step").action {
+        Action::Check(check) => match &check.question {
+            Question::Kv(body) => body.statements.clone(),
+            other => panic!("{other:?}"),
+        },
+        Action::Record(record) => match &record.question {
+            Question::Kv(body) => body.statements.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn kv_steps_say_what_they_read_where_and_under_which_name() {
+    let runbook = parse(&sources(&folder("good/keys.md"))).runbook.expect("a runbook");
+    let stores: Vec<(&str, StoreKind)> =
+        runbook.stores.iter().map(|store| (store.name.as_str(), store.kind)).collect();
+    assert_eq!(stores, [("db", StoreKind::Postgres), ("trips", StoreKind::Kv), ("sessions", StoreKind::Kv)]);
+    let before = reads(&runbook, "before");
+    let named: Vec<(Option<&str>, bool, &str)> =
+        before.iter().map(|one| (one.name.as_ref().map(Name::as_str), one.report, one.read.word())).collect();
+    assert_eq!(
+        named,
+        [
+            (Some("legacy"), false, "count"),
+            (Some("moved"), false, "count"),
+            (Some("state"), false, "get"),
+            (Some("fresh"), false, "missing"),
+            (None, true, "list"),
+        ]
+    );
+    let KvRead::Count { namespace, prefix, conditions } = &before[1].read else { panic!("a count") };
+    assert_eq!((namespace.as_str(), prefix.pieces.len()), ("logs", 3));
+    assert_eq!(
+        (conditions[0].pointer.as_str(), &conditions[0].operator),
+        ("/deleted", &JsonOperator::Exists)
+    );
+    let limit = JsonOperand::Json(serde_json::json!(1_700_000_000_000_u64));
+    assert_eq!(conditions[1].operator, JsonOperator::Greater(limit));
+    let owners = reads(&runbook, "owners");
+    let KvRead::List { columns, limit, conditions, .. } = &owners[0].read else { panic!("a list") };
+    let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!((columns, *limit, conditions.len()), (vec!["userid", "backup_userid"], Some(100), 2));
+    let Action::Record(record) = &runbook.step(&Name::parse("owners").unwrap()).unwrap().action else {
+        panic!("a record")
+    };
+    assert!(record.rows);
+    let everything = reads(&runbook, "nothing_left");
+    assert!(everything[0].read.key().pieces.is_empty(), "the whole namespace");
+    assert_eq!(runbook.not_steps.iter().map(|block| block.language.as_str()).collect::<Vec<_>>(), ["kv"]);
 }

@@ -16,6 +16,9 @@ scratch = "$SCRATCH_URL"
 [stores.service]
 kind = "http"
 url = "https://orders.example"
+[stores.keys]
+kind = "kv"
+url = "$KEYS_URL"
 [flags.orders]
 columns = ["dual"]
 rows = { v1 = [false], mirrored = [true] }
@@ -102,6 +105,20 @@ fn every_step_of_the_reference_is_read() {
         steps += 1;
     }
     assert!(steps >= 18, "{steps}");
+}
+
+#[test]
+fn every_step_of_the_page_about_kv_blocks_is_read() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/kv-blocks.md");
+    let page = std::fs::read_to_string(page).expect("docs/kv-blocks.md");
+    let mut steps = 0;
+    for (language, body) in blocks(&page, "```").into_iter().filter(|(language, _)| language == "kv") {
+        let (parsed, described) =
+            findings(&alone(format!("{AROUND}\n## Alone\n\n```{language}\n{body}\n```\n")));
+        assert!(parsed.runbook.is_some(), "{body}\n{described}");
+        steps += 1;
+    }
+    assert!(steps >= 3, "{steps}");
 }
 
 #[test]

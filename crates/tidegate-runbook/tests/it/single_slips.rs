@@ -125,6 +125,38 @@ SELECT id FROM tags
 ```
 "#;
 
+/// Steps that look into a key-value store.
+const KEYS: &str = r#"# Slips
+
+```toml
+# @runbook slips
+[stores.db]
+kind = "postgres"
+url = "$DATABASE_URL"
+[stores.keys]
+kind = "kv"
+url = "$KEYS_URL"
+```
+
+## First
+
+```kv
+# @record counted
+# @valid 1m
+n = count logs trip:
+report list logs trip: limit 5
+```
+
+Prose.
+
+```kv
+# @check nothing_left
+# @requires counted
+# @expect zero
+count logs trip: where /deleted exists
+```
+"#;
+
 /// What each step means, by its id.
 fn steps(runbook: &Runbook) -> BTreeMap<String, [u8; 32]> {
     let of_ways = runbook.ways.iter().flat_map(|way| &way.steps);
@@ -147,6 +179,11 @@ fn no_slip_of_one_line_loses_a_step() {
 #[test]
 fn no_slip_of_one_line_loses_a_step_that_compares_copies_or_switches() {
     slips(SWITCHING, 3, 200);
+}
+
+#[test]
+fn no_slip_of_one_line_loses_a_step_that_looks_into_a_key_value_store() {
+    slips(KEYS, 2, 100);
 }
 
 /// Makes every slip; `silent_least` of them must do no harm, or the page is not the one that was meant.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidegate_engine::plan::describe;
 use tidegate_engine::sources::Places;
-use tidegate_runbook::{FlagMove, FlagRow, FlagSet, Name, Runbook, Side, Sources, Step, StoreKind};
+use tidegate_runbook::{FlagMove, FlagRow, FlagSet, Name, Runbook, Side, Sources, Step};
 
 use crate::exit_code::ExitCode;
 use crate::render::diagnostics::Finding;
@@ -131,11 +131,7 @@ pub(crate) fn contents(runbook: &Runbook, sources: &Sources) -> Contents {
             .iter()
             .map(|store| StoreLine {
                 name: store.name.to_string(),
-                kind: match store.kind {
-                    StoreKind::Postgres => "postgres",
-                    StoreKind::Pgbouncer => "pgbouncer",
-                    StoreKind::Http => "http",
-                },
+                kind: store.kind.name(),
                 home: store.home,
             })
             .collect(),

@@ -23,12 +23,13 @@ const FILES: [(&str, &str); 5] = [
 const BOUND: Duration = Duration::from_secs(120);
 
 /// A fenced block of the page.
-struct Block {
-    language: String,
-    lines: Vec<String>,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) lines: Vec<String>,
 }
 
-fn blocks(page: &str) -> Vec<Block> {
+/// The fenced blocks of a page, in order.
+pub(crate) fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for line in page.lines() {
@@ -43,7 +44,7 @@ fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// A line without what differs from run to run: whatever holds a digit, how long something took, user and host.
-fn shape(line: &str) -> String {
+pub(crate) fn shape(line: &str) -> String {
     let word = |word| if str::contains(word, |c: char| c.is_ascii_digit()) { "#" } else { word };
     let words: Vec<&str> = line.split_whitespace().map(word).collect();
     let mut shape = words.join(" ");
