@@ -77,8 +77,11 @@ impl SqliteKv {
         let unavailable =
             |error: &rusqlite::Error| KvError::Unavailable { store: named(path), message: error.to_string() };
         let mut writer = Connection::open(path).map_err(|error| unavailable(&error))?;
+        let is_ours = is_ours(path, &writer)?;
         prepare(&writer).map_err(|error| refused(path, &error))?;
-        lay_out(path, &mut writer)?;
+        if !is_ours {
+            lay_out(path, &mut writer)?;
+        }
         let reader = Connection::open(path).map_err(|error| unavailable(&error))?;
         prepare(&reader).map_err(|error| refused(path, &error))?;
         Ok(Self {
@@ -265,28 +268,33 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")
 }
 
-/// Makes the tables in an empty file, and refuses one that holds something else.
+/// Whether the tables are there; false: the file is empty. One that holds something else is refused as it is.
+fn is_ours(path: &Path, connection: &Connection) -> Result<bool, KvError> {
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| refused(path, &error))?;
+    let ask = |sql: &str| {
+        let asked = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        asked.map_err(|error| refused(path, &error))
+    };
+    match (ask("PRAGMA user_version")?, ask("SELECT count(*) FROM sqlite_schema")?) {
+        (FORMAT, _) => Ok(true),
+        (0, 0) => Ok(false),
+        (format, _) => Err(KvError::Corrupt {
+            store: named(path),
+            message: format!(
+                "it is a SQLite file of another program, or of form {format}; this one reads {FORMAT}"
+            ),
+        }),
+    }
+}
+
+/// Makes the tables, unless another process was faster.
 fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), KvError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| refused(path, &error))?;
-    let ask = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let format = ask("PRAGMA user_version").map_err(|error| refused(path, &error))?;
-    let tables = ask("SELECT count(*) FROM sqlite_schema").map_err(|error| refused(path, &error))?;
-    match (format, tables) {
-        (FORMAT, _) => {}
-        (0, 0) => {
-            transaction.execute_batch(SCHEMA).map_err(|error| refused(path, &error))?;
-            transaction.pragma_update(None, "user_version", FORMAT).map_err(|error| refused(path, &error))?;
-        }
-        (format, _) => {
-            return Err(KvError::Corrupt {
-                store: named(path),
-                message: format!(
-                    "it is a SQLite file of another program, or of form {format}; this one reads {FORMAT}"
-                ),
-            });
-        }
+    if !is_ours(path, &transaction)? {
+        transaction.execute_batch(SCHEMA).map_err(|error| refused(path, &error))?;
+        transaction.pragma_update(None, "user_version", FORMAT).map_err(|error| refused(path, &error))?;
     }
     transaction.commit().map_err(|error| refused(path, &error))
 }

@@ -21,6 +21,8 @@ mod kv_redis;
 mod kv_snapshot;
 #[cfg(feature = "kv")]
 #[cfg(test)]
+mod kv_sqlite;
+#[cfg(test)]
 mod kv_watched;
 #[cfg(test)]
 mod listening;
