@@ -133,7 +133,7 @@ impl Show {
             self.people.iter().map(|person| person.name.as_str()).filter(|name| !first.contains(name));
         let others = others.collect::<Vec<_>>().join(",");
         let sets = [
-            format!("snapshot={}", stage.snapshot().display()),
+            format!("snapshots={}", stage.folder().display()),
             format!("sample={}", sample.join(",")),
             format!("first={}", first.join(",")),
             format!("operator={RUNNER}"),

@@ -125,6 +125,20 @@ impl Rekey {
                 owners.push(to_id);
             }
         }
+        // Whom an earlier decision gave it to must not take it any more.
+        let mine = key(id, &format!("resolution:{hash}"))?;
+        let former = self.store.get(journal, &mine).await?;
+        let unchanged = former.as_ref().map_or(Condition::Absent, |entry| Condition::Version(entry.version));
+        let earlier: Option<Decision> = former.map(|entry| read(&mine, &entry)).transpose()?;
+        let given_before = earlier.as_ref().and_then(|decision| match &decision.resolution {
+            Resolution::Give { to_id } => Some(to_id.as_str()),
+            Resolution::Leave => None,
+        });
+        if let Some(former) = given_before
+            && !owners.contains(&former)
+        {
+            owners.push(former);
+        }
         let decision = Decision {
             rule: about.rule.clone(),
             namespace: about.namespace.clone(),
@@ -139,7 +153,8 @@ impl Rekey {
         let mut writes = Vec::new();
         for owner in owners {
             let place = key(owner, &format!("resolution:{hash}"))?;
-            writes.push(put(journal, place, &decision, Condition::Always)?);
+            let condition = if owner == id { unchanged } else { Condition::Always };
+            writes.push(put(journal, place, &decision, condition)?);
         }
         match self.store.0.write_all(&writes).await? {
             WrittenAll::Done(_) => Ok(shown(held.as_ref(), Some(&decision), &about)),

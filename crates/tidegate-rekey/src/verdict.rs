@@ -156,27 +156,28 @@ fn compared(
     destination: &Entry,
     is_settled: bool,
 ) -> Result<(), Verdict> {
-    // Undecided by clocks, and copied once: what stands there came from this record, and was changed there.
-    let undecided = |reason| match is_settled {
-        true => Verdict::SkippedNewer,
-        false => Verdict::Conflict(reason),
-    };
     let same_rest = same_metadata(payload.metadata.as_deref(), destination.metadata.as_deref())
         && case.source.expires_at == destination.expires_at;
     if same_rest && payload.value == destination.value {
         return Err(Verdict::Identical);
     }
-    let Some(body) = &payload.body else { return Err(undecided(Reason::NoClock)) };
-    let there: Value = serde_json::from_slice(&destination.value)
-        .map_err(|error| undecided(Reason::DestinationNotJson { message: error.to_string() }))?;
-    if same_rest && *body == there {
+    let there = serde_json::from_slice::<Value>(&destination.value);
+    if same_rest && payload.body.is_some() && payload.body.as_ref() == there.as_ref().ok() {
         return Err(Verdict::Identical);
     }
+    // Dealt with once: what stands there came from this very record or was newer, and was changed there since, by
+    // whatever clock.
+    if is_settled {
+        return Err(Verdict::SkippedNewer);
+    }
+    let Some(body) = &payload.body else { return Err(Verdict::Conflict(Reason::NoClock)) };
+    let there = there
+        .map_err(|error| Verdict::Conflict(Reason::DestinationNotJson { message: error.to_string() }))?;
     match (changed_at(case.rule, body), changed_at(case.rule, &there)) {
         (Some(legacy), Some(there)) if there > legacy => Err(Verdict::SkippedNewer),
         (Some(legacy), Some(there)) if legacy > there => Ok(()),
-        (Some(_), Some(_)) => Err(undecided(Reason::SameClockDifferentBytes)),
-        _ => Err(undecided(Reason::NoClock)),
+        (Some(_), Some(_)) => Err(Verdict::Conflict(Reason::SameClockDifferentBytes)),
+        _ => Err(Verdict::Conflict(Reason::NoClock)),
     }
 }
 

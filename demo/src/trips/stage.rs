@@ -97,9 +97,9 @@ impl Stage {
         Err(Error::Task(format!("`trips {words}` ended with {}: {said}", outcome.status)))
     }
 
-    /// Where the snapshot goes.
-    pub(crate) fn snapshot(&self) -> PathBuf {
-        self.folder.join("before.jsonl")
+    /// Where snapshots go.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What stands, for a person.

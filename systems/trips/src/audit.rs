@@ -211,13 +211,15 @@ impl Audit {
         Err(AuditError::Taken { key: key.unwrap_or_default() })
     }
 
-    /// The entries of a month `YYYY-MM`, oldest first, behind `after`; with a subject only those about that user.
+    /// The entries of a month `YYYY-MM`, oldest first, behind `after`; with an action only those
+    /// of it, with a subject only those about that user.
     ///
     /// # Errors
     /// [`AuditError`].
     pub async fn month(
         &self,
         month: &str,
+        action: Option<&str>,
         subject: Option<&str>,
         after: Option<&str>,
         limit: usize,
@@ -241,7 +243,10 @@ impl Audit {
                 after = Some(key);
                 let Some(entry) = entry else { continue };
                 match serde_json::from_slice::<AuditEntry>(&entry.value) {
-                    Ok(entry) if subject.is_none_or(|subject| is_about(&entry, subject)) => {
+                    Ok(entry)
+                        if subject.is_none_or(|subject| is_about(&entry, subject))
+                            && action.is_none_or(|action| is_action(&entry, action)) =>
+                    {
                         entries.push(entry)
                     }
                     Ok(_) => {}
@@ -268,6 +273,10 @@ impl Audit {
         let now = after(last.unwrap_or(i64::MIN));
         Timestamp::from_microsecond(now).map_err(|_| AuditError::Time { second })
     }
+}
+
+fn is_action(entry: &AuditEntry, action: &str) -> bool {
+    serde_json::to_value(entry.action).is_ok_and(|known| known == *action)
 }
 
 fn is_about(entry: &AuditEntry, subject: &str) -> bool {

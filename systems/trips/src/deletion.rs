@@ -82,7 +82,7 @@ async fn resume(app: &App, id: &str) -> Result<(), AppError> {
     let owners =
         own.iter().map(|(name, longer)| (name.as_str(), longer.as_slice())).chain([(id, [].as_slice())]);
     for (owner, longer) in owners {
-        of_owner(app, owner, longer).await?;
+        of_owner(app, owner, longer, &names).await?;
     }
     in_place(app, &keyspace::trash(), "trash:", "/userId", &names).await?;
     in_place(app, &keyspace::hughesnet_orders(), "hns:order:", "/ownerId", &names).await?;
@@ -91,7 +91,7 @@ async fn resume(app: &App, id: &str) -> Result<(), AppError> {
     // From here on no migration of this user can begin; what one wrote before it lost its lease goes now.
     remove(app, &keyspace::users(), vec![keyspace::user(id)?]).await?;
     prefix(app, &keyspace::migrations(), &format!("migration:{id}:"), &[]).await?;
-    of_owner(app, id, &[]).await?;
+    of_owner(app, id, &[], &names).await?;
     let mut keys = vec![Key::new(format!("user:stats:{id}"))?];
     for claimed in [keyspace::user_name(text("/core/username")), keyspace::email(text("/core/email"))] {
         let claimed = claimed?;
@@ -105,12 +105,26 @@ async fn resume(app: &App, id: &str) -> Result<(), AppError> {
     remove(app, &keyspace::users(), vec![key]).await
 }
 
-/// Everything that stands under one owner, but not what stands under longer names.
-async fn of_owner(app: &App, owner: &str, longer: &[String]) -> Result<(), AppError> {
+/// Everything that stands under one owner, but not what stands under longer names, and not a record that names somebody
+/// else: it waits for a decision, or was given to that one and is not copied yet.
+async fn of_owner(app: &App, owner: &str, longer: &[String], names: &[&str]) -> Result<(), AppError> {
     for kind in Kind::ALL {
         let begins = |name: &str| format!("{}{name}:", kind.prefix());
         let longer: Vec<String> = longer.iter().map(|name| begins(name)).collect();
-        prefix(app, &kind.namespace(), &begins(owner), &longer).await?;
+        if owner == names.last().copied().unwrap_or_default() {
+            prefix(app, &kind.namespace(), &begins(owner), &longer).await?;
+            continue;
+        }
+        let mut gone = Vec::new();
+        for (key, entry) in index::entries(app.store().as_ref(), &kind.namespace(), &begins(owner)).await? {
+            let body = serde_json::from_slice::<Value>(&entry.value).unwrap_or_default();
+            let mut named = ["/userId", "/backup/userId"].iter().filter_map(|at| body.pointer(at)?.as_str());
+            let is_longer = longer.iter().any(|longer| key.as_str().starts_with(longer.as_str()));
+            if !is_longer && named.all(|named| names.contains(&named)) {
+                gone.push(key);
+            }
+        }
+        remove(app, &kind.namespace(), gone).await?;
     }
     let longer: Vec<String> = longer.iter().map(|name| format!("meta:user:{name}:")).collect();
     prefix(app, &keyspace::logs(), &format!("meta:user:{owner}:"), &longer).await?;

@@ -20,7 +20,7 @@ const PASSWORD_BYTES_MAX: usize = 1024;
 /// Most characters of a display name.
 const NAME_CHARS_MAX: usize = 100;
 /// Most display names that an account can have had before.
-pub const FORMER_NAMES_MAX: usize = 50;
+pub const FORMER_NAMES_MAX: usize = 5;
 /// Tries of a write that others are in the way of.
 const TRIES_MAX: usize = 16;
 

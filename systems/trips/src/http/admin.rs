@@ -197,7 +197,7 @@ async fn audit(
 ) -> Result<Response, Failure> {
     let Admitted { migration, .. } = admit(&app, &headers).await?;
     let Query(of) = of.map_err(|_| Failure::bad("the query cannot be read"))?;
-    let month = match of.month {
+    let month = match of.month.filter(|month| !month.is_empty()) {
         Some(month) => month,
         None => migration.month().await?,
     };
@@ -207,17 +207,23 @@ async fn audit(
         Some(input) => Some(migration.id_of(&input).await?.unwrap_or(input)),
         None => None,
     };
-    let page = migration.audit().month(&month, subject.as_deref(), of.after.as_deref(), limit).await;
-    let mut page = page.map_err(crate::migration::MigrationError::from)?;
-    if let Some(action) = &of.action {
-        let is_asked =
-            |entry: &AuditEntry| serde_json::to_value(entry.action).is_ok_and(|known| known == **action);
-        page.entries.retain(is_asked);
-    }
+    let (action, after) = (of.action.as_deref(), of.after.as_deref());
+    let page = migration.audit().month(&month, action, subject.as_deref(), after, limit).await;
+    let page = page.map_err(crate::migration::MigrationError::from)?;
     let subjects: BTreeSet<&str> =
         page.entries.iter().filter_map(|entry| entry.details.get("userId")?.as_str()).collect();
-    let succeeded = page.entries.iter().filter(|entry| entry.success).count();
-    let totals = json!({ "events": page.entries.len(), "succeeded": succeeded, "subjects": subjects.len() });
+    let is = |entry: &AuditEntry, name: &str, value: Value| entry.details.get(name) == Some(&value);
+    // An apply says that it begins, and how it ended.
+    let applied = page.entries.iter().filter(|entry| {
+        entry.success && is(entry, "apply", Value::Bool(true)) && is(entry, "phase", Value::from("finished"))
+    });
+    let totals = json!({
+        "events": page.entries.len(),
+        "succeeded": page.entries.iter().filter(|entry| entry.success).count(),
+        "applied": applied.count(),
+        "subjects": subjects.len(),
+        "complete": page.next.is_none(),
+    });
     with(&page, "totals", totals)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tidegate_rekey::InPlaceOwners;
+use tidegate_rekey::{InPlaceOwners, RekeyError};
 use tidegate_store::kv::{Key, PAGE_MAX};
 
 use super::status::{left_of, total_scanned};
@@ -114,7 +114,15 @@ impl Migration {
             coverage.unreadable.push(id.to_owned());
             return Ok(());
         };
-        let subject = subject_of(&*self.store, id, &core).await?;
+        let subject = match subject_of(&*self.store, id, &core).await {
+            Ok(subject) => subject,
+            // More names than can be looked at, for example: one account is no reason to say nothing of all others.
+            Err(MigrationError::Rekey(RekeyError::BadSubject { .. })) => {
+                coverage.unreadable.push(id.to_owned());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let owned = self.rekey.owned_with(&subject, in_place).await?;
         let state = self.rekey.state(id).await?;
         let is_done = state.is_some_and(|state| state.done);

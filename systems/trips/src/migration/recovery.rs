@@ -58,7 +58,7 @@ impl Migration {
             _ => None,
         };
         let owners = match &user {
-            Some(found) => self.proven(&found.subject).await?,
+            Some(found) => self.app.user_claims().own_now(&found.subject.id, &found.core).await?,
             None => Vec::new(),
         };
         let migrations = keyspace::migrations();
@@ -121,29 +121,32 @@ impl Migration {
     }
 }
 
-/// Whether an entry stands under a user's id, or names the user in a namespace whose keys name nobody. Legacy keys are
-/// not among them: a migration never changes those.
-fn is_of(id: &str, owners: &[String], namespace: &Namespace, key: &Key, value: &[u8]) -> bool {
+/// Keys under an owner, whether that is an id or a name.
+const UNDER: [&str; 4] = ["trip:", "expense:", "mileage:", "meta:user:"];
+/// Keys of an owner.
+const AT: [&str; 6] =
+    ["hns:settings:", "hns:db:", "hns:session:", "hns:cred:", "settings:", "authenticators:"];
+
+/// Whether an entry stands under a user's id or a name that is provably the user's, or names the user in a namespace
+/// whose keys name nobody. Those under names are among them: whoever deletes a record deletes its copies, too.
+fn is_of(id: &str, owners: &[(String, Vec<String>)], namespace: &Namespace, key: &Key, value: &[u8]) -> bool {
     let key = key.as_str();
     let in_place = [(keyspace::trash(), "/userId"), (keyspace::hughesnet_orders(), "/ownerId")];
     if let Some((_, pointer)) = in_place.iter().find(|(known, _)| known == namespace) {
         let body = serde_json::from_slice::<Value>(value).unwrap_or_default();
         let named = body.pointer(pointer).and_then(Value::as_str);
-        return named.is_some_and(|named| named == id || owners.iter().any(|owner| owner == named));
+        return named.is_some_and(|named| named == id || owners.iter().any(|(owner, _)| owner == named));
     }
-    let under = ["trip:", "expense:", "mileage:", "meta:user:", "migration:", "index:"];
-    let at = [
-        "hns:settings:",
-        "hns:db:",
-        "hns:session:",
-        "hns:cred:",
-        "settings:",
-        "authenticators:",
-        "user:",
-        "user:stats:",
-        "index:",
-    ];
-    let rest = |prefix: &&str| key.strip_prefix(*prefix).and_then(|rest| rest.strip_prefix(id));
-    under.iter().filter_map(rest).any(|rest| rest.starts_with(':'))
-        || at.iter().filter_map(rest).any(str::is_empty)
+    let is_under = |prefixes: &[&str], owner: &str| {
+        let mut rests = prefixes.iter().filter_map(|prefix| key.strip_prefix(prefix)?.strip_prefix(owner));
+        rests.any(|rest| rest.starts_with(':'))
+    };
+    let is_at = |prefixes: &[&str], owner: &str| {
+        prefixes.iter().any(|prefix| key.strip_prefix(prefix).is_some_and(|rest| rest == owner))
+    };
+    let of = |owner: &str| is_under(&UNDER, owner) || is_at(&AT, owner);
+    of(id)
+        || is_under(&["migration:", "index:"], id)
+        || is_at(&["user:", "user:stats:", "index:"], id)
+        || owners.iter().any(|(name, longer)| of(name) && !longer.iter().any(|name| is_under(&UNDER, name)))
 }

@@ -24,7 +24,7 @@ async fn sign_in(ground: &Ground, settings: &AutoSettings, id: &str) -> AutoOutc
 }
 
 async fn trail(ground: &Ground, id: &str) -> String {
-    let page = ground.migration.audit().month("2026-03", Some(id), None, 100).await.unwrap();
+    let page = ground.migration.audit().month("2026-03", None, Some(id), None, 100).await.unwrap();
     serde_json::to_string(&page.entries).unwrap()
 }
 

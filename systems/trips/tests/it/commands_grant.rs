@@ -30,7 +30,7 @@ async fn a_role_is_granted_and_taken_back_and_all_else_of_the_account_stays() {
     assert_eq!(text, core.to_string().replace("null]}", "null],\"role\":\"admin\"}"));
     assert!(ground.migration.is_admin("u-1").await.unwrap());
     assert!(ground.keys(&users, "u-1").await.is_empty(), "no second account at the bare id");
-    let trail = ground.migration.audit().month("2026-03", Some("u-1"), None, 10).await.unwrap().entries;
+    let trail = ground.migration.audit().month("2026-03", None, Some("u-1"), None, 10).await.unwrap().entries;
     let told: Vec<_> = trail.iter().map(|entry| (entry.actor.as_str(), &entry.details["phase"])).collect();
     assert_eq!(told, [("ops@example.org", &json!("started")), ("ops@example.org", &json!("finished"))]);
     assert!(!serde_json::to_string(&trail).unwrap().contains("secret"));

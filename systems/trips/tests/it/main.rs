@@ -29,6 +29,8 @@ mod migration_race;
 #[cfg(test)]
 mod migration_restore;
 #[cfg(test)]
+mod migration_sequences;
+#[cfg(test)]
 mod migration_service;
 #[cfg(test)]
 mod migration_shapes;

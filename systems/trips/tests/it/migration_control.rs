@@ -25,7 +25,7 @@ async fn the_kill_switch_keeps_every_run_from_beginning_until_it_is_taken_back()
     assert_eq!(ground.data().await, before);
     ground.migration.stop(false, "looked at", &ground.actor()).await.unwrap();
     assert_eq!(ground.run("james", true).await["done"], json!(true));
-    let page = ground.migration.audit().month("2026-03", None, None, 100).await.unwrap();
+    let page = ground.migration.audit().month("2026-03", None, None, None, 100).await.unwrap();
     let text = serde_json::to_string(&page).unwrap();
     assert_eq!(text.matches("kill_switch").count(), 2);
 }

@@ -109,7 +109,7 @@ async fn one_user_given_by_name_and_by_id_runs_once_and_both_are_told() {
     assert_eq!(report.results.len(), 2);
     assert_eq!(report.results["james"], report.results[&id]);
     assert_eq!(report.results["james"]["migrated"], json!(1));
-    let page = ground.migration.audit().month("2026-03", Some(&id), None, 100).await.unwrap();
+    let page = ground.migration.audit().month("2026-03", None, Some(&id), None, 100).await.unwrap();
     let finished = page.entries.iter().filter(|entry| entry.details.get("phase") == Some(&json!("finished")));
     assert_eq!(finished.count(), 1);
 }
@@ -146,7 +146,7 @@ async fn a_quarantined_record_blocks_until_somebody_decides() {
     let told = ground.run("james1", true).await;
     assert_eq!((&told["migrated"], &told["done"]), (&json!(1), &json!(true)), "{told:#}");
     assert_eq!(ground.keys(&logs(), &format!("trip:{id}:")).await, [format!("trip:{id}:t1")]);
-    let page = ground.migration.audit().month("2026-03", Some(&id), None, 100).await.unwrap();
+    let page = ground.migration.audit().month("2026-03", None, Some(&id), None, 100).await.unwrap();
     let told = serde_json::to_string(&page).unwrap();
     assert!(
         told.contains("quarantine_resolved") && !told.contains("James"),
