@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::operator::{DONE, HALTED, Operator, WAITING};
+use crate::operator::{DONE, HALTED, Operator, WAITING, WENT_BACK};
 use crate::program::Programs;
 use crate::proof::Proof;
 use crate::words::{heading, say};
 pub(crate) use options::Options;
-use stage::{Administrator, Person, Stage, at};
+use stage::{Administrator, Own, Person, Stage, at};
 use traffic::{Notes, Traffic};
 
 /// What to read after the demonstration.
@@ -114,6 +114,7 @@ impl Show {
         println!("\n$ kill -9 {pid}");
         self.the_fix().await?;
         self.the_finish().await?;
+        self.one_user_is_put_back(stage, fleet).await?;
         tokio::time::sleep(AROUND).await;
         Ok(())
     }
@@ -203,6 +204,50 @@ impl Show {
     async fn the_finish(&mut self) -> Result<(), Error> {
         heading("The same command again: done users are passed over");
         self.operator.run(&["run", "--apply", "--actor", RUNNER], DONE).await
+    }
+
+    /// A user lost a record for good; the page's way puts back that user and nobody else.
+    async fn one_user_is_put_back(
+        &mut self,
+        stage: &Stage,
+        fleet: &crate::fleet::Fleet,
+    ) -> Result<(), Error> {
+        heading("Somebody removes a record for good, and is put back from the snapshot");
+        let idle = self.people.iter().find(|person| person.shape == "plain" && person.live_trips > 0);
+        let person = idle.cloned().ok_or_else(|| Error::Task("there is no such user".to_owned()))?;
+        let address = fleet.addresses().first().copied();
+        let address = address.ok_or_else(|| Error::Task("no instance serves".to_owned()))?;
+        let mut own = Own::new(address, &person.name).await?;
+        let before = own.trips().await?;
+        if let Some(trip) = before.first() {
+            own.remove(trip).await?;
+        }
+        let without = own.trips().await?;
+        for (name, text) in [("reason", "removed by mistake"), ("affected_user", person.name.as_str())] {
+            let path = stage.folder().join(name);
+            std::fs::write(&path, text).map_err(Error::file("write", &path))?;
+        }
+        let words = ["rollback", "--way", "put_one_back", "--apply", "--actor", RUNNER];
+        self.operator.run(&words, WAITING).await?;
+        self.approve("accept_that_loss").await?;
+        self.operator.run(&words, WENT_BACK).await?;
+        let after = own.trips().await?;
+        say("The user stands as before the migration now, and is moved once more.");
+        let moved_again = [person.clone()];
+        let moved = self.administrator.about("/api/admin/migration", &moved_again, true, "migrated").await?.1;
+        let is_whole = moved > 0 && own.trips().await? == before;
+        let held = before.len() == without.len() + 1 && after == before && is_whole;
+        self.proof.claim(
+            held,
+            format!(
+                "trips of {} before, without and after {}, {}, {}",
+                person.name,
+                before.len(),
+                without.len(),
+                after.len()
+            ),
+        );
+        Ok(())
     }
 
     async fn end(&mut self, notes: &Notes) -> Result<(), Error> {

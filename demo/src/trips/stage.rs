@@ -193,3 +193,39 @@ impl Administrator {
         Ok((results, sum))
     }
 }
+
+/// A user with a session.
+#[derive(Debug)]
+pub(crate) struct Own {
+    wire: Wire,
+    cookie: String,
+}
+
+impl Own {
+    /// Signs in.
+    pub(crate) async fn new(address: SocketAddr, name: &str) -> Result<Self, Error> {
+        Ok(Self { wire: Wire::to(address), cookie: sign_in(address, name).await? })
+    }
+
+    /// The ids of the user's live trips, in their order.
+    pub(crate) async fn trips(&mut self) -> Result<Vec<String>, Error> {
+        let body = self.ask("GET", "/api/trips?limit=500", "").await?;
+        let records = at(&body, "/records").as_array().cloned().unwrap_or_default();
+        Ok(records.iter().filter_map(|body| at(body, "/id").as_str().map(str::to_owned)).collect())
+    }
+
+    /// Removes a trip for good.
+    pub(crate) async fn remove(&mut self, trip: &str) -> Result<(), Error> {
+        self.ask("DELETE", &format!("/api/trips/{trip}?permanent=true"), "{}").await.map(|_| ())
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<Value, Error> {
+        let request = Request { method, path, by: By::Cookie(&self.cookie), body };
+        let answer = self.wire.ask(request).await;
+        let answer = answer.map_err(|_| Error::Task(format!("{path} was not answered")))?;
+        if answer.status != 200 {
+            return Err(Error::Task(format!("{method} {path} was answered with {}", answer.status)));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| Error::Task(format!("{path}: {error}")))
+    }
+}
