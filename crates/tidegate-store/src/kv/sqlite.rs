@@ -9,7 +9,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,6 +23,8 @@ use super::{
 
 /// How long an operation waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it waits between two looks.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 /// The form of the file, in SQLite's `user_version`.
 const FORMAT: i64 = 1;
 /// Most prepared statements kept by a connection.
@@ -260,22 +262,34 @@ impl ListedRow {
     }
 }
 
-/// What each connection is set to.
+/// What each connection is set to. A file that others make or open at the same time is waited for: SQLite does not wait
+/// by itself for the change of its journal.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            Err(error)
+                if matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+                    && begun.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::park_timeout(BUSY_PAUSE);
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return connection.pragma_update(None, "synchronous", "full"),
+        }
+    }
 }
 
 /// Whether the tables are there; false: the file is empty. One that holds something else is refused as it is.
 fn is_ours(path: &Path, connection: &Connection) -> Result<bool, KvError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| refused(path, &error))?;
-    let ask = |sql: &str| {
-        let asked = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-        asked.map_err(|error| refused(path, &error))
-    };
-    match (ask("PRAGMA user_version")?, ask("SELECT count(*) FROM sqlite_schema")?) {
+    // One statement, one moment: another process may be making the tables.
+    let sql = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+    let asked = connection.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+    match asked.map_err(|error| refused(path, &error))? {
         (FORMAT, _) => Ok(true),
         (0, 0) => Ok(false),
         (format, _) => Err(KvError::Corrupt {
