@@ -337,6 +337,13 @@ pub trait KvStore: fmt::Debug + Send + Sync + 'static {
 
     /// Makes all the writes, or none; at most [`BATCH_MAX`], no two of one key.
     async fn write_all(&self, writes: &[Write]) -> Result<WrittenAll, KvError>;
+
+    /// Removes what has expired and still takes room, at most so many; how many. Nobody sees a difference. A store that
+    /// does so by itself has nothing to do.
+    async fn sweep(&self, at_most: usize) -> Result<usize, KvError> {
+        let _ = at_most;
+        Ok(0)
+    }
 }
 
 impl dyn KvStore {

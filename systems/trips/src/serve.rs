@@ -16,7 +16,10 @@ use crate::keyspace;
 /// How long open requests may take to end once the service was told to end.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
-/// How often what was counted is added to the store.
+/// Expired entries that are removed at once.
+const SWEPT_MAX: usize = 1_000;
+
+/// How often what was counted is added to the store, and what has expired is removed from it.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the service ended that should not have.
@@ -89,6 +92,9 @@ async fn flush(app: Arc<App>) {
         ticks.tick().await;
         if let Err(error) = app.metrics().flush(app.store().as_ref(), &keyspace::migrations()).await {
             tracing::warn!(%error, "legacy reads were not counted yet; they will be");
+        }
+        if let Err(error) = app.store().sweep(SWEPT_MAX).await {
+            tracing::warn!(%error, "what has expired was not removed yet; it will be");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A write is one `BEGIN IMMEDIATE` transaction with `synchronous = FULL`: what was answered is on the disk. A version
 //! is drawn from a counter in the same file, so that no two writes ever share one. Expired rows are not seen by any
-//! operation; the next write over their key removes them, and [`SqliteKv::sweep`] the rest.
+//! operation; the next write over their key removes them, and [`KvStore::sweep`] the rest.
 //!
 //! One connection reads and one writes, each on a thread that may block: readers do not wait for a writer.
 
@@ -94,22 +94,6 @@ impl SqliteKv {
                 writer: Mutex::new(writer),
             }),
         })
-    }
-
-    /// Removes expired rows, at most `at_most`, and answers how many.
-    ///
-    /// # Errors
-    /// [`KvError`].
-    pub async fn sweep(&self, at_most: usize) -> Result<usize, KvError> {
-        let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
-        self.writing(move |transaction, now| {
-            transaction.execute(
-                "DELETE FROM kv_entry WHERE (namespace, key) IN \
-                 (SELECT namespace, key FROM kv_entry WHERE expires_at <= ?1 LIMIT ?2)",
-                params![now.0, limit],
-            )
-        })
-        .await
     }
 
     /// One snapshot for all that `ask` reads.
@@ -220,6 +204,18 @@ impl KvStore for SqliteKv {
                 }
             }
             Ok(written)
+        })
+        .await
+    }
+
+    async fn sweep(&self, at_most: usize) -> Result<usize, KvError> {
+        let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.writing(move |transaction, now| {
+            transaction.execute(
+                "DELETE FROM kv_entry WHERE (namespace, key) IN \
+                 (SELECT namespace, key FROM kv_entry WHERE expires_at <= ?1 LIMIT ?2)",
+                params![now.0, limit],
+            )
         })
         .await
     }

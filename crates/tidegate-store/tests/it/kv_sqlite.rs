@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_store::kv::clock::SetClock;
 use tidegate_store::kv::sqlite::SqliteKv;
-use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, Namespace, UnixSecond, Write};
+use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, KvStore as _, Namespace, UnixSecond, Write};
 
 fn place(hint: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("tidegate-kv-{hint}-{}", std::process::id()));
