@@ -1,11 +1,15 @@
 //! The rows that a step is done for, one by one, and what comes of them.
 
+mod waves;
+
 use tidegate_runbook::{Cohort, EACH, KeptValue, Name, RelationRef, ValueRef};
 
 use crate::digest::Digest;
 use crate::error::StepError;
 use crate::outcome::KeptColumn;
 use crate::values::{Relation, Value, Values};
+
+pub(crate) use waves::{AtHand, Waves, forget};
 
 /// Most subjects of one cohort.
 pub(crate) const SUBJECTS_MAX: usize = 10_000;

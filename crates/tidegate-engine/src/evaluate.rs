@@ -43,6 +43,9 @@ pub(crate) async fn ask(job: Job<'_>) -> Answered {
         Action::Compare(compare) => Box::pin(ask_compare(job, compare)).await,
         Action::Backup(_)
         | Action::Restore(_)
+        | Action::BackupKeys(_)
+        | Action::RestoreKeys(_)
+        | Action::Rekey(_)
         | Action::Migrate(_)
         | Action::Backfill(_)
         | Action::Flags(_)

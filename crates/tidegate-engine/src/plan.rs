@@ -101,6 +101,9 @@ pub fn describe(step: &Step) -> String {
         }
         Action::Backup(backup) => verb::backup::plan(backup),
         Action::Restore(restore) => verb::restore::plan(restore),
+        Action::BackupKeys(backup) => verb::backup_keys::plan(backup),
+        Action::RestoreKeys(restore) => verb::restore_keys::plan(restore),
+        Action::Rekey(moved) => verb::rekey::plan(moved),
         Action::Migrate(migrate) => verb::migrate::plan(migrate),
         Action::Seal(seal) => verb::seal::plan(seal),
         Action::Retire(retire) => verb::retire::plan(retire),
@@ -221,9 +224,15 @@ impl Dry<'_> {
         if let Some(finding) = not_asked(step) {
             return finding;
         }
-        if let Action::Backup(backup) = &step.action {
-            return match verb::backup::precheck(job, backup).await {
-                Ok(_) => Finding::Would {},
+        let checked = match &step.action {
+            Action::Backup(backup) => Some(verb::backup::precheck(job, backup).await.map(drop)),
+            Action::BackupKeys(backup) => Some(verb::backup_keys::precheck(job, backup).await),
+            Action::Rekey(moved) => Some(verb::rekey::precheck(job, moved)),
+            _ => None,
+        };
+        if let Some(checked) = checked {
+            return match checked {
+                Ok(()) => Finding::Would {},
                 Err(error) if error.is_unknown() => Finding::Unknown { why: crate::advice::message(&error) },
                 Err(error) => Finding::Fail { found: crate::advice::message(&error) },
             };

@@ -11,6 +11,7 @@ mod forward;
 mod halting;
 mod heartbeat;
 mod holding;
+mod keys;
 mod moving;
 mod opening;
 mod performing;

@@ -2,6 +2,7 @@
 
 use toml::de::DeTable;
 
+use crate::action_keys;
 use crate::action_sql::version;
 use crate::diagnostic::Diagnostic;
 use crate::digest::{self, Parts};
@@ -12,6 +13,7 @@ use crate::step_reader::Reader;
 use crate::store_table::is_environment_name;
 use crate::template::{self, TemplateSink};
 use crate::toml_table::{self, Spelt, TomlTable};
+use crate::value::TextTemplate;
 
 /// Most sessions that one step may end.
 const AT_MOST_MAX: u64 = 100_000;
@@ -20,7 +22,7 @@ const AT_MOST_MAX: u64 = 100_000;
 const TABLES_MAX: usize = 1_000;
 
 /// Runs `read` over the body's table, then reports keys that nobody asked for.
-fn with_table<T>(
+pub(crate) fn with_table<T>(
     reader: &mut Reader<'_, '_>,
     read: impl FnOnce(&mut Reader<'_, '_>, &mut TomlTable<'_, '_>) -> Option<T>,
 ) -> Option<T> {
@@ -41,37 +43,61 @@ fn with_table<T>(
 /// `backup`
 pub(crate) fn backup(reader: &mut Reader<'_, '_>) -> Option<Action> {
     with_table(reader, |reader, table| {
-        let file = table.text("file", reader.diagnostics);
-        if !table.has("file") {
-            table.missing("file", "\"/var/backups/before.dump\"", reader.diagnostics);
+        if table.has("namespaces") {
+            return action_keys::backup(reader, table);
         }
+        let file = file(reader, table);
         let tables = names_of_tables(table, true, reader);
         let bytes_max = table.integer("bytes_max", 1, u64::MAX, reader.diagnostics);
-        let mut rehearse = Ok(());
-        if let Some(mut inner) = table.table("rehearse", reader.diagnostics) {
-            match inner.text("waived", reader.diagnostics) {
-                Some(reason) if !reason.text.trim().is_empty() => rehearse = Err(reason.text),
-                _ => inner.missing("waived", "\"why no rehearsal is needed\"", reader.diagnostics),
-            }
-            inner.finish(reader.diagnostics);
-        }
-        let file = file?;
-        if file.text.strip_prefix('$').is_some_and(|rest| {
-            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            is_environment_name(&name)
-        }) {
-            reader.diagnostics.push(Diagnostic::error(
-                "environment-not-here",
-                file.span.clone(),
-                format!("{:?} is not read from the environment here", file.text),
-                "declare a parameter of type path with `env`, and write {{parameter}}",
-            ));
-        }
-        let mut sink = TemplateSink { uses: &mut reader.uses, diagnostics: reader.diagnostics };
-        let file = template::parse(&file.text, |_| file.span.clone(), Handing::InText, &mut sink);
+        let rehearse = waived("rehearse", "why no rehearsal is needed", reader, table);
         let bytes_max = bytes_max.map(|(bytes, _)| bytes);
-        Some(Action::Backup(Backup { file, tables, rehearse, bytes_max }))
+        Some(Action::Backup(Backup { file: file?, tables, rehearse, bytes_max }))
     })
+}
+
+/// The file that a backup is written to.
+pub(crate) fn file(reader: &mut Reader<'_, '_>, table: &mut TomlTable<'_, '_>) -> Option<TextTemplate> {
+    let file = table.text("file", reader.diagnostics);
+    if !table.has("file") {
+        table.missing("file", "\"/var/backups/before.dump\"", reader.diagnostics);
+    }
+    let file = file?;
+    if file.text.strip_prefix('$').is_some_and(|rest| {
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        is_environment_name(&name)
+    }) {
+        reader.diagnostics.push(Diagnostic::error(
+            "environment-not-here",
+            file.span.clone(),
+            format!("{:?} is not read from the environment here", file.text),
+            "declare a parameter of type path with `env`, and write {{parameter}}",
+        ));
+    }
+    Some(template(reader, &file))
+}
+
+/// A text of the table with its values.
+pub(crate) fn template(reader: &mut Reader<'_, '_>, spelt: &Spelt) -> TextTemplate {
+    let mut sink = TemplateSink { uses: &mut reader.uses, diagnostics: reader.diagnostics };
+    template::parse(&spelt.text, |_| spelt.span.clone(), Handing::InText, &mut sink)
+}
+
+/// `key = { waived = "why" }`: the reason, if there is one.
+pub(crate) fn waived(
+    key: &'static str,
+    why: &str,
+    reader: &mut Reader<'_, '_>,
+    table: &mut TomlTable<'_, '_>,
+) -> Result<(), String> {
+    let mut waived = Ok(());
+    if let Some(mut inner) = table.table(key, reader.diagnostics) {
+        match inner.text("waived", reader.diagnostics) {
+            Some(reason) if !reason.text.trim().is_empty() => waived = Err(reason.text),
+            _ => inner.missing("waived", &format!("\"{why}\""), reader.diagnostics),
+        }
+        inner.finish(reader.diagnostics);
+    }
+    waived
 }
 
 /// `restore`
@@ -81,9 +107,14 @@ pub(crate) fn restore(reader: &mut Reader<'_, '_>) -> Option<Action> {
         if !table.has("backup") {
             table.missing("backup", "\"the_backup_step\"", reader.diagnostics);
         }
-        let (backup, span) = backup?;
-        reader.mentions.push(Mention { word: "backup", name: backup.clone(), span });
-        Some(Action::Restore(Restore { backup }))
+        let backup = backup.map(|(backup, span)| {
+            reader.mentions.push(Mention { word: "backup", name: backup.clone(), span });
+            backup
+        });
+        if table.has("mode") {
+            return action_keys::restore(reader, table, backup?);
+        }
+        Some(Action::Restore(Restore { backup: backup? }))
     })
 }
 

@@ -7,7 +7,9 @@ use crate::digest::Parts;
 use crate::draft::{Draft, Drafts};
 use crate::front::Front;
 use crate::names::Name;
-use crate::runbook::{Address, FlagSet, ProseBlock, Runbook, Side, Stage, Store, VersionKey, Way};
+use crate::runbook::{
+    Address, FlagSet, ProseBlock, RekeyForm, RekeyPlan, Runbook, Side, Stage, Store, VersionKey, Way,
+};
 use crate::source::SourcePath;
 use crate::step::{Action, BackfillSource, Check, Command, Deed, Question, Step};
 use crate::value::{Parameter, TextPiece, TextTemplate};
@@ -57,6 +59,7 @@ pub(crate) fn runbook(
         stores: front.stores,
         parameters: front.parameters,
         flags: front.flags,
+        rekeys: front.rekeys,
         versions: front.versions,
         limits: front.limits,
         contacts: front.contacts,
@@ -106,6 +109,27 @@ fn meaning(runbook: &Runbook) -> [u8; 32] {
     if !runbook.flags.is_empty() {
         parts.add("flags").list(runbook.flags.iter().map(flag_set));
     }
+    if !runbook.rekeys.is_empty() {
+        parts.add("rekeys").list(runbook.rekeys.iter().map(rekey));
+    }
+    parts.finish()
+}
+
+fn rekey(plan: &RekeyPlan) -> [u8; 32] {
+    let mut parts = Parts::default();
+    parts.add(plan.name.as_str()).add(&plan.journal);
+    parts.list(plan.rules.iter().map(|rule| {
+        let mut parts = Parts::default();
+        parts.add(&rule.name).add(&rule.namespace);
+        match &rule.form {
+            RekeyForm::Many(prefix) => parts.add([0]).add(prefix),
+            RekeyForm::One { prefix, suffix } => parts.add([1]).add(prefix).add(suffix),
+            RekeyForm::InPlace(prefix) => parts.add([2]).add(prefix),
+        };
+        parts.list(&rule.owner).list(&rule.proof).list(&rule.keys);
+        parts.list(&rule.metadata_keys).list(&rule.clock).add([u8::from(rule.opaque)]);
+        parts.finish()
+    }));
     parts.finish()
 }
 

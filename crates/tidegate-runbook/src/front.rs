@@ -9,7 +9,8 @@ use crate::draft::Mention;
 use crate::flag_table;
 use crate::names::Name;
 use crate::parameter_value::{ALL_TYPES, parse_parameter_value};
-use crate::runbook::{AdoptedVersions, FlagSet, Limits, NeedsRun, Store, VersionKey, Versions};
+use crate::rekey_table;
+use crate::runbook::{AdoptedVersions, FlagSet, Limits, NeedsRun, RekeyPlan, Store, VersionKey, Versions};
 use crate::source::Span;
 use crate::store_table;
 use crate::text::SourceText;
@@ -33,7 +34,8 @@ pub(crate) struct Front {
     pub(crate) repeatable: bool,
     pub(crate) needs_run: Option<NeedsRun>,
     pub(crate) flags: Vec<FlagSet>,
-    /// Every flag set was read, so that a name that is not there is unknown.
+    pub(crate) rekeys: Vec<RekeyPlan>,
+    /// Every flag set and rekey plan was read, so that a name that is not there is unknown.
     pub(crate) flags_whole: bool,
     /// Steps and stages that moves of flag sets require.
     pub(crate) flag_requires: Vec<Mention>,
@@ -53,6 +55,7 @@ pub(crate) fn read(page: &SourceText<'_>, block: &Block<'_>, diagnostics: &mut V
     let errors = |found: &[Diagnostic]| found.iter().filter(|one| one.severity == Severity::Error).count();
     let errors_before = errors(diagnostics);
     let (flags, flag_requires) = flag_table::read(&mut table, diagnostics);
+    let rekeys = rekey_table::read(&mut table, diagnostics);
     let flags_whole = parsed_whole && errors(diagnostics) == errors_before;
     let versions = read_versions(&mut table, diagnostics);
     let limits = read_limits(&mut table, diagnostics);
@@ -94,6 +97,7 @@ pub(crate) fn read(page: &SourceText<'_>, block: &Block<'_>, diagnostics: &mut V
         repeatable,
         needs_run,
         flags,
+        rekeys,
         flags_whole,
         flag_requires,
         needs_stage,

@@ -17,6 +17,12 @@ use crate::value::TextTemplate;
 
 /// Most statements of one block.
 const STATEMENTS_MAX: usize = 100;
+
+/// Whether a namespace can have this name.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !text.is_empty() && text.len() <= NAMESPACE_BYTES_MAX && text.chars().all(legal)
+}
 /// Most conditions of one `where`.
 const CONDITIONS_MAX: usize = 16;
 /// Most columns of one `list`.
@@ -213,8 +219,7 @@ impl<'l> LineReader<'l, '_, '_, '_> {
             return self.fail(None, format!("`{statement}` names no namespace"), STATEMENTS);
         };
         let text = word.text();
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if text.is_empty() || text.len() > NAMESPACE_BYTES_MAX || !text.chars().all(legal) {
+        if !is_namespace(text) {
             let message = format!("{:?} cannot be a namespace", word.raw);
             return self.fail(Some(&word), message, "1 to 64 letters, digits, `_` and `-`, and no values");
         }

@@ -6,8 +6,10 @@
 
 mod action_backfill;
 mod action_compare;
+mod action_keys;
 mod action_kv;
 mod action_plain;
+mod action_rekey;
 mod action_sql;
 mod action_toml;
 mod assemble;
@@ -41,6 +43,8 @@ mod page;
 mod parameter_value;
 mod parse;
 mod references;
+mod rekey_rules;
+mod rekey_table;
 mod runbook;
 mod scope;
 mod sections;
@@ -71,14 +75,15 @@ pub use names::{Name, NotAName};
 pub use parameter_value::{NotAValue, parse_parameter_value};
 pub use parse::{Parsed, files_wanted, parse};
 pub use runbook::{
-    Address, AdoptedVersions, FlagMove, FlagRow, FlagSet, Limits, NeedsRun, ProseBlock, Runbook, Side, Stage,
-    Store, StoreKind, VersionKey, Versions, Way,
+    Address, AdoptedVersions, FlagMove, FlagRow, FlagSet, Limits, NeedsRun, ProseBlock, RekeyForm, RekeyPlan,
+    RekeyRule, Runbook, Side, Stage, Store, StoreKind, VersionKey, Versions, Way,
 };
 pub use source::{FileContent, SourcePath, Sources, Span};
 pub use sql::{DifferencePart, Doomed, Effect, ObjectName, RelationRef, SqlBody, SqlPiece, SqlStatement};
 pub use step::{
-    AcceptedDifference, Action, Backfill, BackfillSource, Backup, Check, Command, Compare, CompareMode,
-    Confirm, Deed, EachAfter, Equality, Evict, HttpRequest, KeptValue, Migrate, MoveFlags, OnTrip, Over,
-    Question, Record, Restore, Retire, Script, Seal, Step, Throttle, Via, Waiver, Watch,
+    AcceptedDifference, Action, Backfill, BackfillSource, Backup, BackupKeys, Check, Command, Compare,
+    CompareMode, Confirm, Deed, EachAfter, Equality, Evict, HttpRequest, KeptValue, Migrate, MoveFlags,
+    MoveKeys, OnTrip, Over, Question, Record, RekeyMode, Restore, RestoreKeys, RestoreMode, Retire, Script,
+    Seal, Step, Throttle, Via, Waiver, Watch,
 };
 pub use value::{Parameter, ParameterType, TextPiece, TextTemplate, ValueRef};

@@ -11,8 +11,8 @@ use crate::source::{SourcePath, Sources};
 use crate::text::SourceText;
 use crate::vocabulary::Frame;
 use crate::{
-    assemble, backfill_rules, file_source, flag_rules, lint, references, sections, store_rules, stray,
-    value_rules, version_rules, way_rules,
+    assemble, backfill_rules, file_source, flag_rules, lint, references, rekey_rules, sections, store_rules,
+    stray, value_rules, version_rules, way_rules,
 };
 
 /// What one parse found.
@@ -78,6 +78,7 @@ fn read(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Runbook>
         match &front {
             Some(front) => {
                 flag_rules::check(&page, front, &drafts, &scope, diagnostics);
+                rekey_rules::check(&page, front, &scope, diagnostics);
                 backfill_rules::check(&page, front, &scope, diagnostics);
                 version_rules::check(&page, front, &drafts, diagnostics);
                 value_rules::check(&page, front, &drafts, &scope, diagnostics)

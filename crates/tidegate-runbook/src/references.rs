@@ -43,6 +43,12 @@ fn shown(mention: &Mention) -> String {
     if is_key { format!("`{}`", mention.word) } else { format!("`@{}`", mention.word) }
 }
 
+/// Whether the step's outcome is committed with its effect.
+fn has_gate(draft: &Draft) -> bool {
+    let of_keys = matches!(draft.step.as_ref().map(|step| &step.action), Some(Action::RestoreKeys(_)));
+    draft.verb.has_gate() && !of_keys
+}
+
 /// The check that a draft is, if its body was read.
 pub(crate) fn as_check(draft: &Draft) -> Option<&Check> {
     match draft.step.as_ref().map(|step| &step.action) {
@@ -177,7 +183,7 @@ impl<'c, 'd> Checker<'c, 'd> {
                 .step
                 .as_ref()
                 .is_some_and(|step| step.login.is_some() || step.via != crate::step::Via::Direct);
-        if apart && self.placed.draft.verb.has_gate() {
+        if apart && has_gate(self.placed.draft) {
             let message = format!(
                 "the check `{}` needs another connection, which would wait for this step's own locks",
                 mention.name
@@ -234,9 +240,24 @@ impl<'c, 'd> Checker<'c, 'd> {
 
     fn backup(&mut self, mention: &Mention) {
         let Some(entry) = self.visible(mention) else { return };
-        if !matches!(entry.named, Named::Step(draft) if draft.verb == Verb::Backup) {
-            let message = format!("`{}` is no backup", mention.name);
-            self.push("wrong-kind", mention, message, "name the `@backup` step that is to be restored");
+        let store = |draft: &Draft| draft.step.as_ref().and_then(|step| step.store.clone());
+        match entry.named {
+            Named::Step(draft) if draft.verb == Verb::Backup => {
+                let (backed, mine) = (store(draft), store(self.placed.draft));
+                if let (Some(backed), Some(mine)) = (backed, mine)
+                    && backed != mine
+                {
+                    let message = format!(
+                        "`{}` is a backup of store `{backed}`, and this step restores `{mine}`",
+                        mention.name
+                    );
+                    self.push("wrong-kind", mention, message, "name a backup of the same store");
+                }
+            }
+            _ => {
+                let message = format!("`{}` is no backup", mention.name);
+                self.push("wrong-kind", mention, message, "name the `@backup` step that is to be restored");
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Runbook {
     pub parameters: Vec<Parameter>,
     /// In order of declaration.
     pub flags: Vec<FlagSet>,
+    /// In order of declaration.
+    pub rekeys: Vec<RekeyPlan>,
     /// Where versions are kept.
     pub versions: Versions,
     /// Bounds on time.
@@ -44,6 +46,58 @@ pub struct Runbook {
     pub not_steps: Vec<ProseBlock>,
     /// SHA-256 over the meaning of everything above: the plan's hash.
     pub meaning: [u8; 32],
+}
+
+/// `[rekey.<name>]`: which keys are moved, and what in their values follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RekeyPlan {
+    /// Its name.
+    pub name: Name,
+    /// The namespace in which the move keeps its own keys.
+    pub journal: String,
+    /// In order of declaration; at least one.
+    pub rules: Vec<RekeyRule>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// One family of keys of a [`RekeyPlan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RekeyRule {
+    /// Its name.
+    pub name: String,
+    /// Where its keys are.
+    pub namespace: String,
+    /// Their form.
+    pub form: RekeyForm,
+    /// Pointers into the body: a name there becomes the id.
+    pub owner: Vec<String>,
+    /// Pointers into the body: where one is there, it names the subject, or the record is put in quarantine.
+    pub proof: Vec<String>,
+    /// Pointers into the body: a legacy key there becomes the new one.
+    pub keys: Vec<String>,
+    /// The same in the metadata.
+    pub metadata_keys: Vec<String>,
+    /// Pointers to the time of the last change; the first that can be read counts.
+    pub clock: Vec<String>,
+    /// The body is not JSON: its bytes are copied as they are.
+    pub opaque: bool,
+}
+
+/// How the owner stands in a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RekeyForm {
+    /// `many = "trip:"`: `trip:OWNER:RECORD`.
+    Many(String),
+    /// `one = "settings:"`: `settings:OWNER`, with `suffix` behind it.
+    One {
+        /// What stands before the owner.
+        prefix: String,
+        /// What follows; often nothing.
+        suffix: String,
+    },
+    /// `in_place = "trash:"`: the owner stands in the body only, and the key stays.
+    InPlace(String),
 }
 
 impl Runbook {

@@ -81,6 +81,10 @@ pub enum Action {
     Backup(Backup),
     /// Puts the store back to a backup. Only in ways back.
     Restore(Restore),
+    /// Copies a key-value store's keys into a file and rehearses it.
+    BackupKeys(BackupKeys),
+    /// Puts keys back to a backup of them. Only in ways back.
+    RestoreKeys(RestoreKeys),
     /// Applies a versioned change in one gate transaction.
     Migrate(Migrate),
     /// Refuses writes to tables from now on.
@@ -101,6 +105,8 @@ pub enum Action {
     Backfill(Backfill),
     /// Moves a flag set to another of its rows.
     Flags(MoveFlags),
+    /// Moves keys from names to ids, subject by subject.
+    Rekey(MoveKeys),
 }
 
 impl Action {
@@ -110,8 +116,8 @@ impl Action {
         match self {
             Self::Record(_) => "record",
             Self::Check(_) => "check",
-            Self::Backup(_) => "backup",
-            Self::Restore(_) => "restore",
+            Self::Backup(_) | Self::BackupKeys(_) => "backup",
+            Self::Restore(_) | Self::RestoreKeys(_) => "restore",
             Self::Migrate(_) => "migrate",
             Self::Seal(_) => "seal",
             Self::Retire(_) => "retire",
@@ -122,6 +128,7 @@ impl Action {
             Self::Compare(_) => "compare",
             Self::Backfill(_) => "backfill",
             Self::Flags(_) => "flags",
+            Self::Rekey(_) => "rekey",
         }
     }
 
@@ -249,6 +256,78 @@ pub struct Backup {
 pub struct Restore {
     /// The backup step it restores: `backup = "id"`.
     pub backup: Name,
+}
+
+/// `backup` of a key-value store: it has `namespaces`.
+#[derive(Clone, Debug)]
+pub struct BackupKeys {
+    /// Where the copy goes: `file = "…"`.
+    pub file: TextTemplate,
+    /// Whose keys are copied; at least one.
+    pub namespaces: Vec<String>,
+    /// What the copied keys begin with; `None`: all of them.
+    pub prefix: Option<TextTemplate>,
+    /// Rehearse by restoring into a store that is thrown away. `Err` holds the reason of `rehearse = { waived = "why" }`.
+    pub rehearse: Result<(), String>,
+    /// All keys must stand in the copy as they were at one moment. `Err` holds the reason of `one_moment = { waived = "why" }`.
+    pub one_moment: Result<(), String>,
+}
+
+/// `restore` of a key-value store: it has a `mode`.
+#[derive(Clone, Debug)]
+pub struct RestoreKeys {
+    /// The backup step it restores: `backup = "id"`.
+    pub backup: Name,
+    /// What becomes of what was written since.
+    pub mode: RestoreMode,
+    /// Only these of the backup's namespaces; empty: all of them.
+    pub namespaces: Vec<String>,
+    /// Only these keys and what begins with `prefixes`; both empty: all keys.
+    pub keys: Vec<TextTemplate>,
+    /// Only keys that begin so, and `keys`.
+    pub prefixes: Vec<TextTemplate>,
+}
+
+/// `rekey`: done for each row of a recorded relation.
+#[derive(Clone, Debug)]
+pub struct MoveKeys {
+    /// `plan = "…"`: which `[rekey.…]`.
+    pub plan: Name,
+    /// What it does.
+    pub mode: RekeyMode,
+    /// `id = "…"`: the id under which a subject's records belong.
+    pub id: TextTemplate,
+    /// `names = […]`: the names under which they may still stand. Those that are empty or NULL are left out.
+    pub names: Vec<TextTemplate>,
+    /// `claims = "…"`: a record whose rows have columns `id` and `name`: who else may mean a name.
+    pub claims: Name,
+    /// `@for-each` and its bounds.
+    pub cohort: Cohort,
+}
+
+/// What a rekey does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RekeyMode {
+    /// Counts what an apply would do.
+    Dry,
+    /// Copies the records.
+    Apply {
+        /// `held_to = "…"`: a dry step for the same subjects; where an apply would do anything else, it does nothing.
+        held_to: Option<Name>,
+        /// Records of one batch.
+        batch: usize,
+        /// Batches of one subject.
+        iterations: usize,
+    },
+}
+
+/// What a restore of keys does with what was written since the backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreMode {
+    /// It is overwritten, and keys that the backup lacks are removed.
+    Exact,
+    /// It stays: only what is missing is put back.
+    MissingOnly,
 }
 
 /// `migrate`

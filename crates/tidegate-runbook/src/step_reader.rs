@@ -15,7 +15,9 @@ use crate::source::Sources;
 use crate::step::{Action, Step, Via, Waiver};
 use crate::text::SourceText;
 use crate::vocabulary::{Language, Verb};
-use crate::{action_backfill, action_compare, action_kv, action_plain, action_sql, action_toml, columns};
+use crate::{
+    action_backfill, action_compare, action_kv, action_plain, action_rekey, action_sql, action_toml, columns,
+};
 
 /// Most names in one property of a step.
 const NAMES_MAX: usize = 1_000;
@@ -138,6 +140,7 @@ impl<'a> Reader<'_, 'a> {
             (Verb::Retire, Language::Toml) => action_toml::retire(self),
             (Verb::Evict, Language::Toml) => action_toml::evict(self),
             (Verb::Flags, Language::Toml) => action_toml::flags(self),
+            (Verb::Rekey, Language::Toml) => action_rekey::rekey(self),
             // Another language has been reported with the block.
             _ => None,
         }

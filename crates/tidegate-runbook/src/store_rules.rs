@@ -118,10 +118,15 @@ impl Rules<'_> {
 
     fn kind_fits(&mut self, verb: Verb, language: Language) -> bool {
         let (name, kind) = (self.store.name.clone(), self.store.kind);
+        let of_keys =
+            matches!(self.step.action, Action::BackupKeys(_) | Action::RestoreKeys(_) | Action::Rekey(_));
+        if language == Language::Toml && (kind == StoreKind::Kv) != of_keys {
+            return self.form_fits(verb, of_keys);
+        }
         let fits = match kind {
             StoreKind::Postgres => matches!(language, Language::Sql | Language::Toml),
             StoreKind::Http => language == Language::Http,
-            StoreKind::Kv => language == Language::Kv,
+            StoreKind::Kv => language == Language::Kv || of_keys,
             StoreKind::Pgbouncer => language == Language::Sql && verb == Verb::Record,
         };
         if kind == StoreKind::Pgbouncer {
@@ -156,6 +161,37 @@ impl Rules<'_> {
             );
         }
         fits
+    }
+
+    /// A verb that has one form for databases and one for keys stands in the other one, or has none for keys.
+    fn form_fits(&mut self, verb: Verb, of_keys: bool) -> bool {
+        let (store, kind) = (&self.store.name, self.store.kind.name());
+        let (message, help) = match verb {
+            Verb::Backup if of_keys => (
+                format!("store `{store}` is of kind {kind} and has no `namespaces`"),
+                "name a store of kind kv in `@store`, or leave `namespaces` out",
+            ),
+            Verb::Backup => (
+                format!("store `{store}` is of kind {kind}, and the step does not say which keys are copied"),
+                "write `namespaces = [\"…\"]`",
+            ),
+            Verb::Restore if of_keys => (
+                format!("store `{store}` is of kind {kind}, which is put back whole, without a `mode`"),
+                "name a store of kind kv in `@store`, or leave `mode` out",
+            ),
+            Verb::Restore => (
+                format!(
+                    "store `{store}` is of kind {kind}, and the step does not say what becomes of later writes"
+                ),
+                "write `mode = \"exact\"` or `mode = \"missing\"`",
+            ),
+            verb => (
+                format!("`@{}` has no meaning on store `{store}`, which is of kind {kind}", verb.name()),
+                "name a store of the kind that fits the step",
+            ),
+        };
+        self.push("store-kind", self.place.clone(), message, help);
+        false
     }
 
     fn is_show(&self) -> bool {

@@ -349,6 +349,7 @@ fn cohort_of(action: &Action) -> Option<&Cohort> {
     match action {
         Action::Check(check) => check.cohort.as_ref(),
         Action::Command(command) => command.cohort.as_ref(),
+        Action::Rekey(moved) => Some(&moved.cohort),
         _ => None,
     }
 }

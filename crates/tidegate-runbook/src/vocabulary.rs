@@ -63,17 +63,18 @@ pub(crate) enum Verb {
     Compare,
     Backfill,
     Flags,
+    Rekey,
 }
 
 use Language::{Http, Kv, Sh, Sql, Text, Toml};
 use Verb::{
-    Backfill, Backup, Check, Command, Compare, Confirm, Evict, Flags, Migrate, Record, Restore, Retire, Seal,
-    Watch,
+    Backfill, Backup, Check, Command, Compare, Confirm, Evict, Flags, Migrate, Record, Rekey, Restore,
+    Retire, Seal, Watch,
 };
 
-const ALL_VERBS: [Verb; 14] = [
-    Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Watch, Confirm,
-    Command,
+const ALL_VERBS: [Verb; 15] = [
+    Record, Check, Compare, Backup, Restore, Migrate, Backfill, Rekey, Flags, Seal, Retire, Evict, Watch,
+    Confirm, Command,
 ];
 
 impl Verb {
@@ -99,6 +100,7 @@ impl Verb {
             Compare => "compare",
             Backfill => "backfill",
             Flags => "flags",
+            Rekey => "rekey",
         }
     }
 
@@ -108,7 +110,7 @@ impl Verb {
             Record => &[Sql, Http, Kv],
             Watch => &[Sql, Http],
             Check => &[Sql, Http, Kv, Sh],
-            Backup | Restore | Seal | Retire | Evict | Flags => &[Toml],
+            Backup | Restore | Seal | Retire | Evict | Flags | Rekey => &[Toml],
             Migrate | Compare | Backfill => &[Sql],
             Confirm => &[Text],
             Command => &[Sh, Http],
@@ -186,8 +188,9 @@ const ALL_LANGUAGES: &[Language] = &[Sql, Toml, Http, Kv, Sh, Text];
 const STORED: &[Language] = &[Sql, Toml, Http, Kv];
 const ASKING: &[Verb] = &[Record, Check, Watch];
 const JUDGING: &[Verb] = &[Check, Watch];
-const CHANGING: &[Verb] = &[Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Command, Confirm];
-const ENSURING: &[Verb] = &[Migrate, Backfill, Flags, Seal, Retire, Restore, Command];
+const CHANGING: &[Verb] =
+    &[Backup, Restore, Migrate, Backfill, Rekey, Flags, Seal, Retire, Evict, Command, Confirm];
+const ENSURING: &[Verb] = &[Migrate, Backfill, Rekey, Flags, Seal, Retire, Restore, Command];
 
 const fn rule(
     word: &'static str,
@@ -214,8 +217,8 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
         Argument::Needed,
         false,
         &[
-            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Watch,
-            Command,
+            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Rekey, Flags, Seal, Retire, Evict,
+            Watch, Command,
         ],
         ALL_LANGUAGES,
     ),
@@ -224,8 +227,8 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
         Argument::Needed,
         false,
         &[
-            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Flags, Seal, Retire, Evict, Confirm,
-            Command,
+            Record, Check, Compare, Backup, Restore, Migrate, Backfill, Rekey, Flags, Seal, Retire, Evict,
+            Confirm, Command,
         ],
         ALL_LANGUAGES,
     ),
@@ -269,6 +272,10 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
     rule("wave", Argument::Needed, false, &[Check, Command], &[Http]),
     rule("max-failure-rate", Argument::Needed, false, &[Check, Command], &[Http]),
     rule("between-waves", Argument::Needed, false, &[Check, Command], &[Http]),
+    rule("for-each", Argument::Needed, false, &[Rekey], &[Toml]),
+    rule("wave", Argument::Needed, false, &[Rekey], &[Toml]),
+    rule("max-failure-rate", Argument::Needed, false, &[Rekey], &[Toml]),
+    rule("between-waves", Argument::Needed, false, &[Rekey], &[Toml]),
 ];
 
 /// The mark that divides a migration from its inverse.
@@ -286,7 +293,7 @@ pub(crate) fn divider(word: &str) -> Option<(&'static str, Verb)> {
 }
 
 /// Words that belong to later versions of the language and begin blocks.
-const LATER: [&str; 2] = ["rekey", "for_each"];
+const LATER: [&str; 1] = ["for_each"];
 
 /// The rules of a property, by its word: one, or one for each form that it has under different verbs.
 pub(crate) fn properties(word: &str) -> impl Iterator<Item = &'static PropertyRule> {

@@ -8,7 +8,7 @@ use crate::flag_rules;
 use crate::front::Front;
 use crate::names::Name;
 use crate::scope::{List, Named, Placed, Scope};
-use crate::step::{Action, OnTrip};
+use crate::step::{Action, OnTrip, RekeyMode};
 use crate::text::SourceText;
 use crate::vocabulary::Verb;
 
@@ -62,6 +62,7 @@ fn has_inverse(draft: &Draft, one_way: &BTreeSet<&Name>) -> bool {
         (Verb::Command, _) => false,
         (Verb::Flags, _) => draft.id.as_ref().is_none_or(|id| !one_way.contains(id)),
         (Verb::Migrate, Some(Action::Migrate(migrate))) => migrate.undo.is_some(),
+        (Verb::Rekey, Some(Action::Rekey(moved))) => moved.mode == RekeyMode::Dry,
         // An unread body has been reported; a restore outside a way, too.
         _ => true,
     }

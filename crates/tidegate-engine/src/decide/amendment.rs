@@ -52,7 +52,7 @@ fn why_fixed(state: &StepState, action: Option<&Action>, removed: bool) -> Optio
             Some(Action::Migrate(migrate)) if migrate.outside_transaction => {
                 Some("failed outside a transaction, and its next attempt must clear away what it left")
             }
-            Some(Action::Restore(_)) => Some("failed while it restored"),
+            Some(Action::Restore(_) | Action::RestoreKeys(_)) => Some("failed while it restored"),
             _ => None,
         },
         (StepState::Undone { .. }, _) => None,

@@ -234,17 +234,24 @@ impl std::fmt::Display for Place {
 
 impl Place {
     fn of(namespace: &str, key: &TextTemplate, values: &Values) -> Result<Self, String> {
-        for piece in &key.pieces {
-            // `trip:{{user}}:` without a user would be another prefix, with other people's keys behind it.
-            if let TextPiece::Value(name) = piece
-                && values.get(name).is_ok_and(|value| value.text.as_deref() == Some(""))
-            {
-                return Err(format!("the value {name} is empty, and a key needs all of its parts"));
-            }
-        }
-        let key = values.text(key, false, str::to_owned).map_err(|missing| missing.to_string())?;
+        let key = rendered_key(key, values)?;
         Ok(Self { namespace: Namespace::new(namespace).map_err(|error| error.to_string())?, key })
     }
+}
+
+/// A key or prefix with its values.
+///
+/// # Errors
+/// `trip:{{user}}:` without a user would be another prefix, with other people's keys behind it: it is refused.
+pub(crate) fn rendered_key(key: &TextTemplate, values: &Values) -> Result<String, String> {
+    for piece in &key.pieces {
+        if let TextPiece::Value(name) = piece
+            && values.get(name).is_ok_and(|value| value.text.as_deref() == Some(""))
+        {
+            return Err(format!("the value {name} is empty, and a key needs all of its parts"));
+        }
+    }
+    values.text(key, false, str::to_owned).map_err(|missing| missing.to_string())
 }
 
 /// Reads what one statement asks; else why it could not be told.

@@ -1,6 +1,6 @@
 //! Ways back: by undo, newest effect first, or along a written way.
 
-use tidegate_runbook::{Action, MoveFlags, Name, Step};
+use tidegate_runbook::{Action, MoveFlags, Name, RekeyMode, Step};
 
 use crate::crash::{self, Site};
 use crate::ending::Ending;
@@ -10,6 +10,7 @@ use crate::loss;
 use crate::outcome::Outcome;
 use crate::program::{is_done, is_only_unless, moved_from, stands};
 use crate::runner::forward::Flow;
+use crate::runner::keys::is_part_of;
 use crate::runner::{Runner, Stop};
 use crate::state::{GoingBack, Phase, StepState};
 use crate::verb;
@@ -50,7 +51,12 @@ impl Runner {
             let to_come = self.loss_still_to_come(&back, &order).await?;
             // What was accepted and is no more than that stays accepted; anything else is accepted anew.
             let known = |line: &LossLine| {
+                let begun = self
+                    .program
+                    .step(&line.step)
+                    .is_some_and(|step| matches!(step.action, Action::RestoreKeys(_)) && self.is_begun(step));
                 accepted.iter().any(|known| known.table == line.table && known.rows == line.rows)
+                    || begun && is_part_of(std::slice::from_ref(line), accepted)
             };
             let loss = if to_come.iter().all(known) { accepted.clone() } else { to_come };
             return Ok(BackPlan { back, order, loss });
@@ -110,6 +116,9 @@ impl Runner {
             if let Action::Restore(restore) = &step.action {
                 let outcome = self.outcome_of(&restore.backup)?;
                 loss.extend(Box::pin(verb::restore::loss(self.job(step), &self.home, &outcome)).await?);
+            }
+            if let Action::RestoreKeys(restore) = &step.action {
+                loss.extend(Box::pin(verb::restore_keys::loss(self.job(step), restore)).await?);
             }
         }
         loss.extend(self.preview_way(way).await?);
@@ -451,6 +460,9 @@ impl Runner {
 
 /// Whether undoing the step changes anything.
 fn has_effect(step: &Step) -> bool {
+    if let Action::Rekey(moved) = &step.action {
+        return moved.mode != RekeyMode::Dry;
+    }
     matches!(
         step.action,
         Action::Migrate(_)

@@ -24,16 +24,20 @@ impl Runner {
             .map(|finding| Stop::Drift { message: finding.message, next: finding.next }))
     }
 
-    /// Backups still to be taken are checked before anything runs.
+    /// Backups still to be taken, and plans for keys, are checked before anything runs.
     pub(crate) async fn prechecks(&mut self) -> Result<Option<Ending>, Stop> {
         let program = self.program.clone();
         for stage in program.runbook.stages.iter().filter(|stage| !stage.manual) {
             for step in &stage.steps {
-                let Action::Backup(backup) = &step.action else { continue };
                 if is_done(&self.state, &step.id) {
                     continue;
                 }
-                let checked = verb::backup::precheck(self.job(step), backup).await;
+                let checked = match &step.action {
+                    Action::Backup(backup) => verb::backup::precheck(self.job(step), backup).await.map(drop),
+                    Action::BackupKeys(backup) => verb::backup_keys::precheck(self.job(step), backup).await,
+                    Action::Rekey(moved) => verb::rekey::precheck(self.job(step), moved),
+                    _ => Ok(()),
+                };
                 if let Err(error) = checked {
                     return self.halt_on(&step.id, error).await.map(Some);
                 }

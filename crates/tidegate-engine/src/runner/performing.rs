@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_runbook::{Action, Command, Deed, Step};
+use tidegate_runbook::{Action, Command, Step};
 use tidegate_store::postgres::{CancelHandle, Session, TxOutcome, sessions};
 
 use crate::crash::{self, Site};
@@ -61,12 +61,13 @@ impl Runner {
             Action::Migrate(_) | Action::Seal(_) | Action::Retire(_) | Action::Backfill(_) => {
                 Box::pin(self.do_gated(step)).await
             }
-            Action::Command(command @ Command { deed: Deed::Http(request), cohort: Some(cohort), .. }) => {
-                Box::pin(self.do_cohort(step, command, cohort, request)).await
+            Action::Command(Command { cohort: Some(_), .. }) | Action::Rekey(_) => {
+                Box::pin(self.do_cohort(step)).await
             }
-            Action::Backup(_) | Action::Evict(_) | Action::Command(_) => {
+            Action::Backup(_) | Action::BackupKeys(_) | Action::Evict(_) | Action::Command(_) => {
                 Box::pin(self.do_outside(step)).await
             }
+            Action::RestoreKeys(restore) => Box::pin(self.do_restore_keys(step, restore)).await,
             Action::Restore(restore) => Box::pin(self.do_restore(step, restore)).await,
         }
     }
@@ -286,7 +287,7 @@ impl Runner {
     }
 
     /// A step whose effect is outside any transaction of ours.
-    async fn do_outside(&mut self, step: &Step) -> Result<Flow, Stop> {
+    pub(crate) async fn do_outside(&mut self, step: &Step) -> Result<Flow, Stop> {
         self.intend(step).await?;
         self.progress(Progress::Working { step: step.id.clone(), what: crate::plan::describe(step) });
         let begun = jiff::Timestamp::now();
@@ -310,6 +311,12 @@ impl Runner {
                             .collect();
                         Ok((outcome, events))
                     }
+                    Action::BackupKeys(backup) => {
+                        Ok((Box::pin(verb::backup_keys::perform(job, backup)).await?, Vec::new()))
+                    }
+                    Action::RestoreKeys(restore) => {
+                        Ok((Box::pin(verb::restore_keys::perform(job, restore)).await?, Vec::new()))
+                    }
                     Action::Evict(evict) => {
                         Ok((verb::evict::perform(&self.home, job, evict, &ended).await?, Vec::new()))
                     }
@@ -329,6 +336,9 @@ impl Runner {
         }
         match done {
             Ok(Ok((mut outcome, events))) => {
+                if let Err(error) = Box::pin(self.must_be_ensured(step)).await {
+                    return self.halt_on(&step.id, error).await.map(Flow::End);
+                }
                 outcome.took_ms = gate::milliseconds_since(begun);
                 let attempt = self.job(step).attempt;
                 let mut events: Vec<Event> = ended.into_iter().chain(events).collect();

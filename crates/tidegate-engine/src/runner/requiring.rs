@@ -55,6 +55,9 @@ impl Runner {
                 Action::Confirm(_) => self.must_be_approved(required),
                 Action::Backup(_)
                 | Action::Restore(_)
+                | Action::BackupKeys(_)
+                | Action::RestoreKeys(_)
+                | Action::Rekey(_)
                 | Action::Migrate(_)
                 | Action::Seal(_)
                 | Action::Retire(_)

@@ -33,6 +33,8 @@ mod gates;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod keys_put_back;
+#[cfg(test)]
 mod leaves_nothing;
 #[cfg(test)]
 mod losses;
@@ -44,6 +46,10 @@ mod outside;
 mod pooled;
 #[cfg(test)]
 mod recounting;
+#[cfg(test)]
+mod rekeying;
+#[cfg(test)]
+mod shelf;
 #[cfg(test)]
 mod stage_hand;
 #[cfg(test)]

@@ -80,11 +80,14 @@ impl<'a> Scope<'a> {
             }
             Action::Backup(_)
             | Action::Restore(_)
+            | Action::BackupKeys(_)
+            | Action::RestoreKeys(_)
             | Action::Seal(_)
             | Action::Retire(_)
             | Action::Evict(_)
             | Action::Confirm(_)
             | Action::Command(_)
+            | Action::Rekey(_)
             | Action::Flags(_) => Vec::new(),
         }
     }

@@ -64,6 +64,16 @@ fn written_out(action: &Action) -> Vec<(&'static str, &TextTemplate)> {
     let expect: &[Expectation] = match action {
         Action::Confirm(confirm) => return vec![("the text of a confirm", &confirm.text)],
         Action::Backup(backup) => return vec![("the name of a file", &backup.file)],
+        Action::BackupKeys(backup) => {
+            let prefix = backup.prefix.iter().map(|prefix| ("a key", prefix));
+            return std::iter::once(("the name of a file", &backup.file)).chain(prefix).collect();
+        }
+        Action::Rekey(moved) => {
+            return std::iter::once(&moved.id).chain(&moved.names).map(|key| ("a key", key)).collect();
+        }
+        Action::RestoreKeys(restore) => {
+            return restore.keys.iter().chain(&restore.prefixes).map(|key| ("a key", key)).collect();
+        }
         Action::Check(check) => &check.expect,
         Action::Watch(watch) => &watch.expect,
         Action::Command(command) => &command.expect,

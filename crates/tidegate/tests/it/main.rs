@@ -27,6 +27,8 @@ mod going_forward;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod keys_crash;
+#[cfg(test)]
 mod keys_page;
 #[cfg(test)]
 mod ledger_crash;

@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 use sha2::Digest as _;
-use tidegate_runbook::Backup;
+use tidegate_runbook::{Backup, TextTemplate};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::digest::Digest;
@@ -79,8 +79,8 @@ impl Writer<'_> {
 }
 
 /// Where the page wants the dump.
-pub(crate) fn wanted(job: Job<'_>, backup: &Backup) -> Result<PathBuf, StepError> {
-    let text = job.values.text(&backup.file, false, str::to_owned)?;
+pub(crate) fn wanted(job: Job<'_>, file: &TextTemplate) -> Result<PathBuf, StepError> {
+    let text = job.values.text(file, false, str::to_owned)?;
     let path = PathBuf::from(&text);
     if text.is_empty() || path.file_name().is_none() {
         return Err(StepError::refused(
@@ -96,10 +96,26 @@ pub(crate) fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("/"))
 }
 
+/// A folder in which files can be made.
+pub(crate) fn must_be_writable(folder: &Path) -> Result<(), StepError> {
+    if !folder.is_dir() {
+        return Err(StepError::refused(
+            format!("the folder {} of the dump is not there", folder.display()),
+            "Make it, or let `file` name another one.",
+        ));
+    }
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        StepError::refused(
+            format!("nothing can be written to {}: {error}", folder.display()),
+            "Give this user the right to write there, or let `file` name another folder.",
+        )
+    })
+}
+
 impl DumpFile {
     /// Makes an empty private file of this run, in place of what an attempt before may have left.
     pub(crate) fn create(job: Job<'_>, backup: &Backup) -> Result<Self, StepError> {
-        let wanted = wanted(job, backup)?;
+        let wanted = wanted(job, &backup.file)?;
         let partial = beside(&wanted, &format!(".{}.partial", job.run()));
         match std::fs::remove_file(&partial) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -215,7 +231,7 @@ fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

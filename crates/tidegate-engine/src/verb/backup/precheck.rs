@@ -1,8 +1,6 @@
 //! What can be known of a backup before anything of a run is done.
 
-use std::path::Path;
-
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::statvfs;
 use tidegate_runbook::{Action, Backup, Step};
 use tidegate_store::postgres::Session;
 
@@ -96,9 +94,9 @@ pub(super) async fn must_hold_no_large_objects(session: &Session) -> Result<(), 
 }
 
 async fn must_fit(job: Job<'_>, backup: &Backup, session: &Session) -> Result<Vec<String>, StepError> {
-    let file = dump_file::wanted(job, backup)?;
+    let file = dump_file::wanted(job, &backup.file)?;
     let folder = dump_file::folder(&file);
-    must_be_writable(folder)?;
+    dump_file::must_be_writable(folder)?;
     let rows =
         session.query("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", &[]).await?;
     let size: u64 = rows.first().map_or(0, |row| crate::journal::unsigned(row.get(0)));
@@ -120,21 +118,6 @@ async fn must_fit(job: Job<'_>, backup: &Backup, session: &Session) -> Result<Ve
         findings.push("the dump may not fit: the folder has less space than the database takes".to_owned());
     }
     Ok(findings)
-}
-
-fn must_be_writable(folder: &Path) -> Result<(), StepError> {
-    if !folder.is_dir() {
-        return Err(StepError::refused(
-            format!("the folder {} of the dump is not there", folder.display()),
-            "Make it, or let `file` name another one.",
-        ));
-    }
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        StepError::refused(
-            format!("nothing can be written to {}: {error}", folder.display()),
-            "Give this user the right to write there, or let `file` name another folder.",
-        )
-    })
 }
 
 async fn names(session: &Session, sql: &str) -> Result<Vec<String>, StepError> {

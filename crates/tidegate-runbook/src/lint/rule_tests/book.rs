@@ -168,6 +168,7 @@ pub(super) fn runbook(steps: Vec<Step>) -> Runbook {
         stores: Vec::new(),
         parameters: Vec::new(),
         flags: Vec::new(),
+        rekeys: Vec::new(),
         versions: Versions { adopted: None, first: None, manual: Vec::new() },
         limits: Limits::default(),
         contacts: Vec::new(),
