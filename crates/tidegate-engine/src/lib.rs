@@ -25,6 +25,7 @@ pub mod ending;
 pub mod error;
 mod evaluate;
 pub mod event;
+mod fenced_keys;
 mod gate;
 pub mod history;
 pub mod holder;

@@ -227,7 +227,7 @@ impl Dry<'_> {
         let checked = match &step.action {
             Action::Backup(backup) => Some(verb::backup::precheck(job, backup).await.map(drop)),
             Action::BackupKeys(backup) => Some(verb::backup_keys::precheck(job, backup).await),
-            Action::Rekey(moved) => Some(verb::rekey::precheck(job, moved)),
+            Action::Rekey(moved) => Some(verb::rekey::precheck(job, moved).await),
             _ => None,
         };
         if let Some(checked) = checked {

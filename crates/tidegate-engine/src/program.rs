@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_runbook::{Action, MoveFlags, Name, Runbook, Sources, Stage, Step, Way};
+use tidegate_runbook::{Action, MoveFlags, Name, RekeyMode, Runbook, Sources, Stage, Step, Way};
 
 use crate::digest::Digest;
 use crate::sources::Places;
@@ -186,6 +186,9 @@ pub fn stands(state: &RunState, step: &Step) -> bool {
     let in_part = match &step.action {
         Action::Flags(flags) => moved_from(state, &step.id, flags).is_some(),
         Action::Backfill(_) => true,
+        // Subjects that are done stay done when another one fails.
+        Action::Rekey(moved) => moved.mode != RekeyMode::Dry,
+        Action::Command(command) => command.cohort.is_some(),
         _ => false,
     };
     is_done(state, &step.id) || (begun && in_part)

@@ -17,7 +17,7 @@ pub(crate) const HELD_TO: &str = "held_to";
 /// Records of a batch and batches of a subject: where the page does not say, and at most.
 const BATCH: usize = 500;
 const ITERATIONS: usize = 50;
-const BATCH_MAX: u64 = 1_000;
+const BATCH_MAX: u64 = 500;
 const ITERATIONS_MAX: u64 = 10_000;
 /// Most names of one subject.
 const NAMES_MAX: usize = 16;
@@ -101,7 +101,14 @@ fn names(reader: &mut Reader<'_, '_>, table: &mut TomlTable<'_, '_>) -> Vec<Text
     if !table.has("names") {
         table.missing("names", "[\"{{each.name}}\"]", reader.diagnostics);
     }
+    let named = table.has("names");
     let spelt = table.texts("names", reader.diagnostics);
+    if named && spelt.is_empty() {
+        let message = "`names` has no name, so no key would be found";
+        let place = table.place().clone();
+        let help = "write `names = [\"{{each.name}}\"]`";
+        reader.diagnostics.push(Diagnostic::error("toml-value", place, message, help));
+    }
     if let Some(beyond) = spelt.get(NAMES_MAX) {
         let message = format!("a subject has more than {NAMES_MAX} names");
         let help = "move the keys of some names in another step";

@@ -29,6 +29,15 @@ pub(crate) fn runbook(
     let mut steps_of = |drafts: Vec<Draft>| -> Vec<Step> {
         let mut steps: Vec<Step> = drafts.into_iter().filter_map(|draft| draft.step).collect();
         for step in &mut steps {
+            if let Action::Rekey(moved) = &step.action
+                && let Some(plan) = front.rekeys.iter().find(|plan| plan.name == moved.plan)
+            {
+                // A step does what its plan says: another plan is another step.
+                let mut parts = Parts::default();
+                parts.add(step.meaning).add(rekey(plan));
+                step.meaning = parts.finish();
+                continue;
+            }
             let script = match &mut step.action {
                 Action::Check(Check { question: Question::Sh(script), .. })
                 | Action::Command(Command { deed: Deed::Sh(script), .. }) => script,

@@ -6,11 +6,12 @@ use crate::diagnostic::Diagnostic;
 use crate::kv_text::is_namespace;
 use crate::names::Name;
 use crate::runbook::{RekeyForm, RekeyPlan, RekeyRule};
+use crate::source::Span;
 use crate::toml_table::{Spelt, TomlTable};
 
 /// Most plans of one page, and rules of one plan.
 const PLANS_MAX: usize = 20;
-const RULES_MAX: usize = 64;
+const RULES_MAX: usize = 32;
 
 /// Every plan.
 pub(crate) fn read(runbook: &mut TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<RekeyPlan> {
@@ -55,6 +56,7 @@ fn plan(
             whole = false;
             continue;
         };
+        contradictions(&rule, &rules, &place, diagnostics);
         if !names.insert(rule.name.clone()) {
             let message = format!("two rules are named {:?}", rule.name);
             diagnostics.push(Diagnostic::error("toml-value", place, message, "name each rule differently"));
@@ -68,6 +70,43 @@ fn plan(
     }
     table.finish(diagnostics);
     Some(RekeyPlan { name: name?, journal: journal?, rules, span: spelt.span.clone() })
+}
+
+/// What no move could follow.
+fn contradictions(rule: &RekeyRule, before: &[RekeyRule], place: &Span, diagnostics: &mut Vec<Diagnostic>) {
+    let mut refuse = |message: String, help: &str| {
+        diagnostics.push(Diagnostic::error("toml-value", place.clone(), message, help));
+    };
+    let nested = |other: &&RekeyRule| {
+        let (mine, others) = (rule.prefix(), other.prefix());
+        other.namespace == rule.namespace && (mine.starts_with(others) || others.starts_with(mine))
+    };
+    if let Some(other) = before.iter().find(nested) {
+        let message = format!(
+            "the keys of `{}` and of `{}` begin alike, so one could be the other's",
+            rule.name, other.name
+        );
+        refuse(message, "let neither prefix be the beginning of the other");
+    }
+    if rule.opaque && rule.has_pointers() {
+        refuse(
+            format!("`{}` is opaque, so no pointer leads into its values", rule.name),
+            "leave one of them out",
+        );
+    }
+    if matches!(rule.form, RekeyForm::InPlace(_)) {
+        if rule.proof.is_empty() {
+            refuse(
+                format!("`{}` is in place, and nothing says whose a record is", rule.name),
+                "write `proof = [\"/userId\"]`",
+            );
+        } else if rule.proof.iter().any(|pointer| !rule.owner.contains(pointer)) {
+            refuse(
+                format!("`{}` would name the old owner for ever: a `proof` is not in `owner`", rule.name),
+                "name each pointer of `proof` in `owner`, too",
+            );
+        }
+    }
 }
 
 fn rule(mut table: TomlTable<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<RekeyRule> {

@@ -84,6 +84,22 @@ pub struct RekeyRule {
     pub opaque: bool,
 }
 
+impl RekeyRule {
+    /// What all its keys begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        match &self.form {
+            RekeyForm::Many(prefix) | RekeyForm::One { prefix, .. } | RekeyForm::InPlace(prefix) => prefix,
+        }
+    }
+
+    /// Whether anything of the body is looked at or rewritten.
+    #[must_use]
+    pub fn has_pointers(&self) -> bool {
+        [&self.owner, &self.proof, &self.keys, &self.clock].into_iter().any(|pointers| !pointers.is_empty())
+    }
+}
+
 /// How the owner stands in a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RekeyForm {

@@ -288,6 +288,14 @@ pub struct RestoreKeys {
     pub prefixes: Vec<TextTemplate>,
 }
 
+impl RestoreKeys {
+    /// Whether all keys of the backup are put back.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        self.namespaces.is_empty() && self.keys.is_empty() && self.prefixes.is_empty()
+    }
+}
+
 /// `rekey`: done for each row of a recorded relation.
 #[derive(Clone, Debug)]
 pub struct MoveKeys {

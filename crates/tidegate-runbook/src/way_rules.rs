@@ -35,6 +35,8 @@ pub(crate) fn check(
         let leads = if covering.is_empty() { "nothing leads" } else { "only a restore leads" };
         let (why, give) = if stuck.verb == Verb::Flags {
             ("moves flags, and no move back is declared", "declare the move back (`back = true`)")
+        } else if stuck.verb == Verb::Rekey {
+            ("has no inverse", "say what leads back")
         } else {
             ("has no inverse", "give the step an `@undo`")
         };
@@ -45,7 +47,7 @@ pub(crate) fn check(
                 page.span(stuck.head.clone()),
                 message,
                 format!(
-                    "{give}, write a way back that covers the stage, or say `no_return = true` in its `@stage`"
+                    "{give}, write a way back without a restore that covers the stage, or say `no_return = true` in its `@stage`"
                 ),
             )
             .with_related(stage.stage.span.clone(), "the stage"),

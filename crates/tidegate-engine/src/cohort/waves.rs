@@ -37,8 +37,10 @@ pub(crate) struct AtHand<'v> {
     pub(crate) values: &'v Values,
     /// Its place among all rows, from 0.
     pub(crate) index: usize,
-    /// An attempt before this one began with it, and failed or did not come to its end.
-    pub(crate) tried: bool,
+    /// An attempt before this one began with it, and did not come to its end.
+    pub(crate) begun: bool,
+    /// What was kept of an attempt that failed.
+    pub(crate) kept: &'v [KeptColumn],
 }
 
 /// One attempt at a step for each row.
@@ -84,7 +86,7 @@ impl<'a> Waves<'a> {
         let mut values = self.job.values.clone();
         for (index, row) in self.roster.rows().iter().enumerate() {
             self.roster.put(row, &mut values);
-            must(AtHand { values: &values, index, tried: false })?;
+            must(AtHand { values: &values, index, begun: false, kept: &[] })?;
         }
         Ok(())
     }
@@ -109,8 +111,15 @@ impl<'a> Waves<'a> {
         let figure = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let figures = [("subjects", judged.len()), ("failed", failed)];
         let figures = figures.map(|(name, count)| (name.to_owned(), figure(count))).into();
+        let rows = self.roster.rows().iter().zip(&judged);
+        let failed = rows.filter_map(|(row, judged)| Some((row.as_slice(), judged.failed.as_deref()?)));
+        let notices =
+            Some(failures(failed)).filter(|said| !said.is_empty()).map(|said| format!("failed: {said}"));
         let kept = self.roster.kept(&judged, self.kept);
-        Ok((Outcome { summary, figures, ..Outcome::default() }, kept))
+        let notices = notices.into_iter().collect();
+        // The bound may be another than when the run began.
+        let bound = ("max_failure_rate".to_owned(), self.cohort.max_failure_rate.to_string());
+        Ok((Outcome { summary, figures, notices, texts: [bound].into(), ..Outcome::default() }, kept))
     }
 
     /// Notes the subjects that are not noted yet.
@@ -176,8 +185,10 @@ impl<'a> Waves<'a> {
                 ));
                 self.note(digest, BEGUN, None, &[]).await?;
                 self.roster.put(row, &mut values);
-                let tried = standing.get(&digest).is_some_and(|found| [BEGUN, FAILED].contains(&found.state));
-                let judged = deed(AtHand { values: &values, index: ordinal, tried }).await?;
+                let before = standing.get(&digest);
+                let begun = before.is_some_and(|found| found.state == BEGUN);
+                let kept = before.map_or(&[][..], |found| &found.judged.kept);
+                let judged = deed(AtHand { values: &values, index: ordinal, begun, kept }).await?;
                 crash::point(Site::CommandDone, self.job.step.id.as_str());
                 let state = if judged.failed.is_none() { DONE } else { FAILED };
                 self.note(digest, state, judged.failed.as_deref(), &judged.kept).await?;

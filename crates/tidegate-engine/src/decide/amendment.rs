@@ -1,6 +1,6 @@
 //! Whether an edited page may be taken over by a run that has begun.
 
-use tidegate_runbook::{Action, Name};
+use tidegate_runbook::{Action, Name, RekeyMode};
 
 use crate::program::{Program, is_at_a_backup, is_only_unless};
 use crate::runner::changed_steps;
@@ -51,6 +51,9 @@ fn why_fixed(state: &StepState, action: Option<&Action>, removed: bool) -> Optio
             Some(Action::Command(_)) => Some("failed, and whether it had an effect outside cannot be told"),
             Some(Action::Migrate(migrate)) if migrate.outside_transaction => {
                 Some("failed outside a transaction, and its next attempt must clear away what it left")
+            }
+            Some(Action::Rekey(moved)) if moved.mode != RekeyMode::Dry => {
+                Some("failed, and what it copied until then stays")
             }
             Some(Action::Restore(_) | Action::RestoreKeys(_)) => Some("failed while it restored"),
             _ => None,

@@ -10,7 +10,6 @@ use crate::loss;
 use crate::outcome::Outcome;
 use crate::program::{is_done, is_only_unless, moved_from, stands};
 use crate::runner::forward::Flow;
-use crate::runner::keys::is_part_of;
 use crate::runner::{Runner, Stop};
 use crate::state::{GoingBack, Phase, StepState};
 use crate::verb;
@@ -51,12 +50,8 @@ impl Runner {
             let to_come = self.loss_still_to_come(&back, &order).await?;
             // What was accepted and is no more than that stays accepted; anything else is accepted anew.
             let known = |line: &LossLine| {
-                let begun = self
-                    .program
-                    .step(&line.step)
-                    .is_some_and(|step| matches!(step.action, Action::RestoreKeys(_)) && self.is_begun(step));
-                accepted.iter().any(|known| known.table == line.table && known.rows == line.rows)
-                    || begun && is_part_of(std::slice::from_ref(line), accepted)
+                let same = |known: &&LossLine| known.table == line.table && known.step == line.step;
+                accepted.iter().find(same).is_some_and(|known| known.rows == line.rows)
             };
             let loss = if to_come.iter().all(known) { accepted.clone() } else { to_come };
             return Ok(BackPlan { back, order, loss });

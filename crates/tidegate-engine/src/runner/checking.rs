@@ -35,7 +35,7 @@ impl Runner {
                 let checked = match &step.action {
                     Action::Backup(backup) => verb::backup::precheck(self.job(step), backup).await.map(drop),
                     Action::BackupKeys(backup) => verb::backup_keys::precheck(self.job(step), backup).await,
-                    Action::Rekey(moved) => verb::rekey::precheck(self.job(step), moved),
+                    Action::Rekey(moved) => verb::rekey::precheck(self.job(step), moved).await,
                     _ => Ok(()),
                 };
                 if let Err(error) = checked {

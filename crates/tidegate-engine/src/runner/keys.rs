@@ -13,7 +13,11 @@ use crate::verb;
 impl Runner {
     /// `restore` of keys: done only with the loss that was accepted.
     pub(crate) async fn do_restore_keys(&mut self, step: &Step, restore: &RestoreKeys) -> Result<Flow, Stop> {
-        if let Err(error) = self.same_loss_of_keys(step, restore).await {
+        let same = match self.guarded(step, None, self.same_loss_of_keys(step, restore)).await {
+            Ok(same) => same,
+            Err(signal) => return self.interrupted(step, signal).await,
+        };
+        if let Err(error) = same {
             return self.halt_on(&step.id, error).await.map(Flow::End);
         }
         Box::pin(self.do_outside(step)).await
@@ -21,17 +25,18 @@ impl Runner {
 
     async fn same_loss_of_keys(&self, step: &Step, restore: &RestoreKeys) -> Result<(), StepError> {
         let now = Box::pin(verb::restore_keys::loss(self.job(step), restore)).await?;
-        let of_step = |line: &&LossLine| line.step == step.id;
-        let accepted: Vec<LossLine> = self
-            .state
-            .phase
-            .back()
-            .map(|back| back.loss.iter().filter(of_step).cloned().collect())
-            .unwrap_or_default();
-        if self.is_begun(step) && is_part_of(&now, &accepted) {
+        // Nothing is lost: it was done, and its outcome is not journaled yet.
+        if now.is_empty() {
             return Ok(());
         }
-        same_figures(&accepted, &now)
+        same_figures(&self.accepted_of(step), &now)
+    }
+
+    /// The loss of a step that was accepted with the way back.
+    pub(crate) fn accepted_of(&self, step: &Step) -> Vec<LossLine> {
+        let back = self.state.phase.back();
+        let lines = back.map(|back| back.loss.iter().filter(|line| line.step == step.id).cloned().collect());
+        lines.unwrap_or_default()
     }
 
     /// Whether the step was begun and did not come to its end.
@@ -50,36 +55,5 @@ impl Runner {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether what is left to lose is within what was accepted: an attempt that was cut off has lost the rest.
-pub(crate) fn is_part_of(now: &[LossLine], accepted: &[LossLine]) -> bool {
-    now.iter().all(|line| {
-        accepted
-            .iter()
-            .any(|known| known.step == line.step && known.table == line.table && known.rows >= line.rows)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use tidegate_runbook::Name;
-
-    use super::*;
-
-    #[test]
-    fn what_is_left_of_an_accepted_loss_is_accepted_and_nothing_more() {
-        let line = |table: &str, rows| LossLine {
-            step: Name::parse("s").unwrap(),
-            table: table.to_owned(),
-            rows,
-            newest: None,
-        };
-        let accepted = [line("keys.overwritten", 5), line("keys.removed", 2)];
-        assert!(is_part_of(&[], &accepted));
-        assert!(is_part_of(&[line("keys.removed", 2), line("keys.overwritten", 1)], &accepted));
-        assert!(!is_part_of(&[line("keys.removed", 3)], &accepted));
-        assert!(!is_part_of(&[line("other.removed", 1)], &accepted));
     }
 }

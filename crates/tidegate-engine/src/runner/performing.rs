@@ -315,7 +315,11 @@ impl Runner {
                         Ok((Box::pin(verb::backup_keys::perform(job, backup)).await?, Vec::new()))
                     }
                     Action::RestoreKeys(restore) => {
-                        Ok((Box::pin(verb::restore_keys::perform(job, restore)).await?, Vec::new()))
+                        let accepted = self.accepted_of(step);
+                        Ok((
+                            Box::pin(verb::restore_keys::perform(job, restore, &accepted)).await?,
+                            Vec::new(),
+                        ))
                     }
                     Action::Evict(evict) => {
                         Ok((verb::evict::perform(&self.home, job, evict, &ended).await?, Vec::new()))

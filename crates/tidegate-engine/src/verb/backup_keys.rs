@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use tidegate_runbook::BackupKeys;
+use tidegate_runbook::{Action, BackupKeys, Step};
 use tidegate_store::kv::snapshot::{self, Mode, Selection, SnapshotError, Taken};
 use tidegate_store::kv::sqlite::SqliteKv;
 use tidegate_store::kv::{Kv, Namespace};
@@ -33,7 +33,14 @@ pub(crate) fn plan(backup: &BackupKeys) -> String {
 
 /// Finds out what would stop the backup, before anything of a run is done.
 pub(crate) async fn precheck(job: Job<'_>, backup: &BackupKeys) -> Result<(), StepError> {
-    job.doors.keys(job.store()).await?;
+    // Where a way back would restore it, the store must be one that can be changed.
+    let restores =
+        |step: &Step| matches!(&step.action, Action::RestoreKeys(restore) if restore.backup == job.step.id);
+    if job.program.runbook.ways.iter().flat_map(|way| &way.steps).any(restores) {
+        job.doors.keys_to_change(job.store()).await?;
+    } else {
+        job.doors.keys(job.store()).await?;
+    }
     if let Ok(file) = dump_file::wanted(job, &backup.file) {
         dump_file::must_be_writable(dump_file::folder(&file))?;
     }
@@ -170,16 +177,12 @@ async fn rehearse(job: Job<'_>, wanted: &Path, file: &Path) -> Result<String, St
     let store = opened
         .map_err(|error| error.to_string())
         .and_then(|opened| opened.map_err(|error| error.to_string()))
-        .map_err(|error| {
-            StepError::refused(
-                format!("the backup could not be rehearsed in {}: {error}", scratch.path.display()),
-                "Look at the folder of the backup: it needs as much space again.",
-            )
-        })?;
+        .map_err(|error| scratch.failed(&error))?;
     let all = Selection::all();
     let restored = snapshot::restore(&store, file, Mode::Exact, &all, true).await;
-    let restored = restored.map_err(|error| failed(job, &error))?;
-    let found = snapshot::diff(&store, file, &all).await.map_err(|error| failed(job, &error))?;
+    let restored = restored.map_err(|error| scratch.failed(&error.to_string()))?;
+    let found = snapshot::diff(&store, file, &all).await;
+    let found = found.map_err(|error| scratch.failed(&error.to_string()))?;
     let unlike = found.missing.count + found.changed.count + found.extra.count;
     crash::point(Site::RehearsalCompared, job.step.id.as_str());
     if unlike > 0 {
@@ -210,7 +213,16 @@ impl Scratch {
                 "Remove it by hand.",
             )
         })?;
+        // All values will be in it: it is private before the store is laid out, and so are the files beside it.
+        dump_file::private(&scratch.path).map_err(|error| scratch.failed(&error.to_string()))?;
         Ok(scratch)
+    }
+
+    fn failed(&self, error: &str) -> StepError {
+        StepError::refused(
+            format!("the backup could not be rehearsed in {}: {error}", self.path.display()),
+            "Look at the folder of the backup: it needs as much space again.",
+        )
     }
 
     fn remove(&self) -> std::io::Result<()> {

@@ -6,17 +6,21 @@
 mod claimed;
 mod held;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_rekey::{
-    Bounds, Counts, InPlaceOwners, Kind, Plain, Plan, Rekey, RekeyError, Report, Rule, Stopped, Subject,
+    Bounds, Counts, InPlaceOwners, Kind, LEASE_DEFAULT, Plain, Plan, Rekey, RekeyError, Report, Rule,
+    Stopped, Subject,
 };
-use tidegate_runbook::{KeptValue, MoveKeys, Name, RekeyForm, RekeyMode, TextTemplate};
+use tidegate_runbook::{KeptValue, MoveKeys, Name, RekeyForm, RekeyMode, RekeyPlan, TextTemplate};
 use tidegate_store::kv::Namespace;
 use tidegate_store::postgres::Session;
 
 use crate::cohort::{AtHand, Judged, Waves};
 use crate::error::StepError;
+use crate::fenced_keys::FencedKeys;
 use crate::job::Job;
 use crate::outcome::{KeptColumn, Outcome};
 use crate::question::kv::rendered_key;
@@ -29,7 +33,7 @@ use held::HeldTo;
 const KEPT: [(&str, &str); 13] = [
     (SUBJECT, "text"),
     ("scanned", "bigint"),
-    ("migrated", "bigint"),
+    (MIGRATED, "bigint"),
     ("identical", "bigint"),
     ("skipped_newer", "bigint"),
     ("conflicts", "bigint"),
@@ -43,11 +47,17 @@ const KEPT: [(&str, &str); 13] = [
 ];
 /// The column of a subject's id.
 const SUBJECT: &str = "subject_id";
+/// The column of how many records were copied, or are to be.
+const MIGRATED: &str = "migrated";
 /// The column of its numbers by rule, as JSON.
 const COUNTS: &str = "counts";
 
 /// Records that a sentence names.
 const NAMED: usize = 3;
+
+/// How much longer than a lease whoever holds a subject is waited for, and how often it is looked.
+const HELD_WAIT_MORE: Duration = Duration::from_secs(10);
+const HELD_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What it would do, for `plan`.
 #[must_use]
@@ -79,15 +89,26 @@ pub(crate) async fn perform(
         .filter_map(|(name, _)| Some(KeptValue { name: Name::parse(name).ok()?, pointer: String::new() }))
         .collect();
     let waves = Waves::new(session, job, &moved.cohort, &kept)?;
-    waves.must_all(|subject| subject_of(moved, subject.values).map(drop))?;
-    let store = job.doors.keys_to_change(job.store()).await?;
+    let mut ids = BTreeSet::new();
+    waves.must_all(|subject| {
+        let subject = subject_of(moved, subject.values)?;
+        if ids.insert(subject.id.clone()) {
+            return Ok(());
+        }
+        Err(StepError::refused(
+            format!("{} has two rows with the id {}", moved.cohort.over, subject.id),
+            "Let it have one row for each id, with all names in columns of it. Nothing was moved.",
+        ))
+    })?;
+    let fenced = FencedKeys::open(job).await?;
     let claims = Arc::new(Claimed::read(job.values, &moved.claims)?);
     let plan = Arc::new(plan_of(job, &moved.plan)?);
-    let rekey = Rekey::new(store, plan, claims).map_err(|error| failed(job, &error))?;
-    let held_to = HeldTo::read(job.values, &moved.mode)?;
+    let rekey = Rekey::new(fenced.clone(), plan, claims).map_err(|error| failed(job, &error))?;
+    let held_to = HeldTo::read(job.values, &moved.mode, declared(job, &moved.plan)?)?;
     let in_place = rekey.scan_in_place().await.map_err(|error| failed(job, &error))?;
     let attempt = Attempt { job, moved, rekey, held_to, in_place };
-    let (mut outcome, relation) = waves.perform(async |subject| attempt.one(subject).await, tell).await?;
+    let deed = async |subject: AtHand<'_>| attempt.one(subject).await.map_err(|error| fenced.told(error));
+    let (mut outcome, relation) = waves.perform(deed, tell).await?;
     for (index, (name, kind)) in KEPT.iter().enumerate() {
         let column = relation.columns.len().saturating_sub(KEPT.len()) + index;
         let counted = relation.rows.iter().filter_map(|row| row.get(column)?.as_deref()?.parse::<u64>().ok());
@@ -113,13 +134,13 @@ impl Attempt<'_> {
         let report = match &self.moved.mode {
             RekeyMode::Dry => self.rekey.dry_with(&subject, &self.in_place).await,
             RekeyMode::Apply { batch, iterations, .. } => {
-                let held_to = match self.held(&subject, at_hand.tried).await? {
+                let held_to = match self.held(&subject, has_copied(&at_hand)).await? {
                     Ok(counts) => counts,
                     Err(why) => return Ok(Judged { failed: Some(why), kept: Vec::new() }),
                 };
                 let bounds = Bounds { batch: *batch, iterations: *iterations, held_to };
                 let actor = format!("{} (run {})", self.job.state.by.actor, self.job.run());
-                self.rekey.apply_with(&subject, bounds, &actor, &self.in_place).await
+                self.apply(&subject, &bounds, &actor).await
             }
         };
         match report {
@@ -135,29 +156,48 @@ impl Attempt<'_> {
         }
     }
 
-    /// The numbers that the apply is held to. Where an attempt before this one began to copy, they are held against
+    /// Applies, once whoever moves the keys of this subject has ended: it may be an attempt of ours that was cut off.
+    async fn apply(&self, subject: &Subject, bounds: &Bounds, actor: &str) -> Result<Report, RekeyError> {
+        let until = tokio::time::Instant::now() + LEASE_DEFAULT + HELD_WAIT_MORE;
+        loop {
+            match self.rekey.apply_with(subject, bounds.clone(), actor, &self.in_place).await {
+                Err(RekeyError::Held { .. }) if tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(HELD_LOOK_EVERY).await;
+                }
+                applied => return applied,
+            }
+        }
+    }
+
+    /// The numbers that the apply is held to. Where an attempt before this one may have copied, they are held against
     /// what is there now, and the rest is copied.
     async fn held(
         &self,
         subject: &Subject,
-        tried: bool,
+        has_copied: bool,
     ) -> Result<Result<Option<Counts>, String>, StepError> {
         let Some(held_to) = &self.held_to else { return Ok(Ok(None)) };
         let counts = match held_to.of(&subject.id) {
             Ok(counts) => counts,
             Err(why) => return Ok(Err(why)),
         };
-        if !tried {
+        if !has_copied {
             return Ok(Ok(Some(counts)));
         }
         let now = self.rekey.dry_with(subject, &self.in_place).await;
         let now = now.map_err(|error| failed(self.job, &error))?;
-        Ok(held::is_rest_of(&now.counts, &counts).map(|()| None))
+        Ok(held_to.is_rest(&now.counts, &counts).map(|()| None))
     }
 
     fn said(&self, error: &RekeyError) -> String {
         self.job.doors.without_password(self.job.store()).redact(&error.to_string())
     }
+}
+
+/// Whether an attempt before may have copied something of the subject.
+fn has_copied(at_hand: &AtHand<'_>) -> bool {
+    let copied = at_hand.kept.iter().find(|column| column.name == MIGRATED);
+    at_hand.begun || copied.is_some_and(|column| column.text.as_deref() != Some("0"))
 }
 
 /// Whose keys a row means.
@@ -185,11 +225,14 @@ fn name_of(name: &TextTemplate, values: &Values) -> Result<String, StepError> {
     }
 }
 
-fn plan_of(job: Job<'_>, name: &Name) -> Result<Plan, StepError> {
-    let declared = job.program.runbook.rekeys.iter().find(|plan| plan.name == *name);
-    let declared = declared.ok_or_else(|| {
+fn declared<'a>(job: Job<'a>, name: &Name) -> Result<&'a RekeyPlan, StepError> {
+    job.program.runbook.rekeys.iter().find(|plan| plan.name == *name).ok_or_else(|| {
         StepError::refused(format!("the page has no plan {name}"), "Declare it in the `@runbook` block.")
-    })?;
+    })
+}
+
+fn plan_of(job: Job<'_>, name: &Name) -> Result<Plan, StepError> {
+    let declared = declared(job, name)?;
     let refused =
         |why: String| StepError::refused(why, format!("Correct [rekey.{name}]. Nothing was moved."));
     let namespace = |name: &str| Namespace::new(name).map_err(|error| refused(error.to_string()));
@@ -220,9 +263,11 @@ fn plan_of(job: Job<'_>, name: &Name) -> Result<Plan, StepError> {
     plan.map_err(|error| refused(error.to_string()))
 }
 
-/// Checks the plans of a page, without a store.
-pub(crate) fn precheck(job: Job<'_>, moved: &MoveKeys) -> Result<(), StepError> {
-    plan_of(job, &moved.plan).map(drop)
+/// Finds out what would stop the move, before anything of a run is done.
+pub(crate) async fn precheck(job: Job<'_>, moved: &MoveKeys) -> Result<(), StepError> {
+    plan_of(job, &moved.plan)?;
+    job.doors.keys_to_change(job.store()).await?;
+    Ok(())
 }
 
 /// Whether another subject may do better.
@@ -234,10 +279,14 @@ fn is_of_the_subject(error: &RekeyError) -> bool {
             | RekeyError::StoreLacks { .. }
             | RekeyError::BadRule { .. }
             | RekeyError::BadBounds { .. }
+            | RekeyError::Held { .. }
     )
 }
 
 fn failed(job: Job<'_>, error: &RekeyError) -> StepError {
+    if let RekeyError::Store(error) = error {
+        return job.doors.keys_failed(job.store(), error).into();
+    }
     let message = job.doors.without_password(job.store()).redact(&error.to_string());
     StepError::refused(
         message,

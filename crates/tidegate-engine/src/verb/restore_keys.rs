@@ -1,6 +1,6 @@
 //! `restore` of a key-value store: its keys become what a backup of this run says.
 //!
-//! Each write is conditional on what was seen at its key. A restore that was cut off is done again: what is as in the
+//! Each write is conditional on what was seen at its key, and made behind the fence. A restore that was cut off is done again: what is as in the
 //! backup already is passed over.
 
 use std::collections::BTreeMap;
@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use tidegate_runbook::{RestoreKeys, RestoreMode, TextTemplate};
 use tidegate_store::kv::Kv;
-use tidegate_store::kv::snapshot::{self, Keys, Mode, Restored, Selection};
+use tidegate_store::kv::snapshot::{self, AtMost, Keys, Mode, Restored, Selection};
 
 use crate::crash::{self, Site};
 use crate::error::StepError;
 use crate::event::LossLine;
+use crate::fenced_keys::FencedKeys;
 use crate::gate::milliseconds_since;
 use crate::job::Job;
 use crate::outcome::Outcome;
@@ -21,14 +22,18 @@ use crate::state::StepState;
 use crate::verb::backup::dump_file;
 use crate::verb::backup_keys::{failed, namespaces};
 
-/// Keys that a notice names.
+/// Keys that a notice names, and the loss statement, which is a line of a table.
 const NAMED: usize = 20;
+const NAMED_LOST: usize = 3;
+
+/// What is lost, as the loss statement names it.
+const OVERWRITTEN: &str = "overwritten";
+const REMOVED: &str = "removed";
 
 /// What it would do, for `plan`.
 #[must_use]
 pub(crate) fn plan(restore: &RestoreKeys) -> String {
-    let some = !restore.keys.is_empty() || !restore.prefixes.is_empty() || !restore.namespaces.is_empty();
-    let which = if some { "some of the keys" } else { "all keys" };
+    let which = if restore.is_of_all() { "all keys" } else { "some of the keys" };
     let what = match restore.mode {
         RestoreMode::Exact => "what was written there since is lost",
         RestoreMode::MissingOnly => "only what is missing is written",
@@ -39,22 +44,42 @@ pub(crate) fn plan(restore: &RestoreKeys) -> String {
 /// What would be lost: keys that would be overwritten or removed. The first of them are named.
 pub(crate) async fn loss(job: Job<'_>, restore: &RestoreKeys) -> Result<Vec<LossLine>, StepError> {
     let store = job.doors.keys(job.store()).await?;
-    let would = run(job, restore, &store, false).await?;
+    let would = run(job, restore, &store, false, AtMost::ANY).await?;
+    let found = would.added.count + would.replaced.count + would.removed.count + would.kept.count;
+    if found + would.expired.count + would.same == 0 && !restore.is_of_all() {
+        return Err(StepError::refused(
+            format!(
+                "neither backup {} nor the store has any of the keys that {} names",
+                restore.backup, job.step.id
+            ),
+            "Nothing was changed. Compare `namespaces`, `keys` and `prefixes` with the backup's own.",
+        ));
+    }
     let line = |what: &str, keys: &Keys| LossLine {
         step: job.step.id.clone(),
-        table: format!("{}.{what}", job.store()),
+        table: line_name(job, what),
         rows: keys.count,
-        newest: named(keys),
+        newest: named(keys, NAMED_LOST).map(|keys| format!("first keys: {keys}")),
     };
-    let lines = [line("overwritten", &would.replaced), line("removed", &would.removed)];
+    let lines = [line(OVERWRITTEN, &would.replaced), line(REMOVED, &would.removed)];
     Ok(lines.into_iter().filter(|line| line.rows > 0).collect())
 }
 
-/// Restores.
-pub(crate) async fn perform(job: Job<'_>, restore: &RestoreKeys) -> Result<Outcome, StepError> {
+/// Restores, and stops before more is lost than was accepted.
+pub(crate) async fn perform(
+    job: Job<'_>,
+    restore: &RestoreKeys,
+    accepted: &[LossLine],
+) -> Result<Outcome, StepError> {
     let begun = jiff::Timestamp::now();
-    let store = job.doors.keys_to_change(job.store()).await?;
-    let done = run(job, restore, &store, true).await?;
+    let fenced = FencedKeys::open(job).await?;
+    let store: Kv = fenced.clone();
+    let of = |what: &str| {
+        let name = line_name(job, what);
+        accepted.iter().filter(|line| line.table == name).map(|line| line.rows).sum()
+    };
+    let at_most = AtMost { replaced: of(OVERWRITTEN), removed: of(REMOVED) };
+    let done = run(job, restore, &store, true, at_most).await.map_err(|error| fenced.told(error))?;
     crash::point(Site::RestoreReplayed, job.step.id.as_str());
     let counted = [
         ("added", &done.added),
@@ -66,7 +91,7 @@ pub(crate) async fn perform(job: Job<'_>, restore: &RestoreKeys) -> Result<Outco
     let mut figures: BTreeMap<String, u64> =
         counted.iter().map(|(what, keys)| ((*what).to_owned(), keys.count)).collect();
     figures.insert("same".to_owned(), done.same);
-    let notices = counted.iter().filter_map(|(what, keys)| Some(format!("{what}: {}", named(keys)?)));
+    let notices = counted.iter().filter_map(|(what, keys)| Some(format!("{what}: {}", named(keys, NAMED)?)));
     Ok(Outcome {
         summary: format!(
             "restored backup {}: {} added, {} overwritten, {} removed, {} left, {} were as they should be",
@@ -85,14 +110,25 @@ pub(crate) async fn perform(job: Job<'_>, restore: &RestoreKeys) -> Result<Outco
     })
 }
 
-async fn run(job: Job<'_>, restore: &RestoreKeys, store: &Kv, apply: bool) -> Result<Restored, StepError> {
+fn line_name(job: Job<'_>, what: &str) -> String {
+    format!("{}.{what}", job.store())
+}
+
+async fn run(
+    job: Job<'_>,
+    restore: &RestoreKeys,
+    store: &Kv,
+    apply: bool,
+    at_most: AtMost,
+) -> Result<Restored, StepError> {
     let file = verified(job, restore).await?;
     let mode = match restore.mode {
         RestoreMode::Exact => Mode::Exact,
         RestoreMode::MissingOnly => Mode::MissingOnly,
     };
     let selection = selection(job, restore)?;
-    snapshot::restore(&**store, &file, mode, &selection, apply).await.map_err(|error| failed(job, &error))
+    let done = snapshot::restore_at_most(&**store, &file, mode, &selection, apply, at_most).await;
+    done.map_err(|error| failed(job, &error))
 }
 
 /// The file that the backup wrote, byte for byte.
@@ -148,9 +184,9 @@ fn selection(job: Job<'_>, restore: &RestoreKeys) -> Result<Selection, StepError
 }
 
 /// The first keys by name; `None`: there are none.
-fn named(keys: &Keys) -> Option<String> {
+fn named(keys: &Keys, most: usize) -> Option<String> {
     let shown: Vec<String> =
-        keys.first.iter().take(NAMED).map(|(namespace, key)| format!("{namespace} {key}")).collect();
+        keys.first.iter().take(most).map(|(namespace, key)| format!("{namespace} {key}")).collect();
     let more = keys.count.saturating_sub(u64::try_from(shown.len()).unwrap_or(0));
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!shown.is_empty()).then(|| format!("{}{more}", shown.join(", ")))

@@ -8,7 +8,7 @@ use tidegate_engine::event::Back;
 use tidegate_engine::runner::Purpose;
 use tidegate_store::kv::{Change, Condition, Key, Namespace, UnixSecond, Write};
 
-use crate::shelf::{Shelf, outcome_of, set};
+use crate::shelf::{Shelf, outcome_of, set, set_on_redis};
 use crate::stage_hand::{Stage, halted, name, on_stage};
 
 /// A page that copies the keys, changes something outside, and has a way back with this restore.
@@ -112,50 +112,56 @@ async fn write_since(shelf: &Shelf) {
 
 #[test]
 fn keys_are_put_back_exactly_with_their_ends_and_nothing_else_is_touched() {
-    on_stage(async {
-        let (stage, shelf) = set("keys_exact").await;
-        let end = UnixSecond(4_102_444_800);
-        let change = Change::Put { value: "{}".into(), metadata: None, expires_at: Some(end) };
-        shelf.change("trip:Ann:end", change).await;
-        let before = contents(&shelf, "logs").await;
-        let text = page(&shelf, "", "mode = \"exact\"");
-        halted(&stage.run(&text).await);
-        let copied = outcome_of(&stage, "copied");
-        assert_eq!(copied.figures["keys"], 4, "{copied:?}");
-        assert_eq!(copied.texts["moments"], "of one moment");
-        assert_eq!(copied.texts["rehearsed"], "4 keys were restored and compared");
-        let files: Vec<_> = std::fs::read_dir(&shelf.folder).unwrap().collect();
-        assert!(
-            !files.iter().flatten().any(|file| file.file_name().to_string_lossy().contains("rehearsal")),
-            "{files:?}"
-        );
+    on_stage(async { put_back_exactly(set("keys_exact").await).await });
+}
 
-        write_since(&shelf).await;
-        let mut runner = stage.open(&text, Purpose::Back).await.unwrap();
-        let plan = runner.plan_back(way()).await.unwrap();
-        assert_eq!(plan.figures(), "trips.overwritten=1,trips.removed=1");
-        assert_eq!(plan.loss[0].newest.as_deref(), Some("logs trip:Ann:1"));
-        // Somebody writes after the loss was shown: what was accepted is no longer what would be lost.
-        shelf.put("trip:Bob:10", "{}").await;
-        let message = halted(&runner.go_back(plan).await).to_owned();
-        assert!(message.contains("trips.removed=1 was accepted, and now it is"), "{message}");
-        assert!(contents(&shelf, "logs").await.contains_key("trip:Bob:10"), "nothing was removed");
-        runner.close().await;
+#[test]
+fn keys_of_a_server_are_put_back_exactly_too() {
+    on_stage(async { put_back_exactly(set_on_redis("keys_exact_redis").await).await });
+}
 
-        halted(&stage.back(&text, way()).await);
-        let mut after = contents(&shelf, "logs").await;
-        assert_eq!(after.remove("tidegate:own").unwrap().0, "kept");
-        assert_eq!(after, before);
-        assert_eq!(contents(&shelf, "users").await.len(), 1);
-        let back = outcome_of(&stage, "keys_back");
-        let figures: Vec<(&str, u64)> =
-            back.figures.iter().map(|(what, count)| (what.as_str(), *count)).collect();
-        assert_eq!(
-            figures,
-            [("added", 1), ("expired", 0), ("left", 0), ("overwritten", 1), ("removed", 2), ("same", 2)]
-        );
-        assert!(back.notices.iter().any(|notice| notice == "added: logs trip:Ann:2"), "{back:?}");
-    });
+async fn put_back_exactly((stage, shelf): (Stage, Shelf)) {
+    let end = UnixSecond(4_102_444_800);
+    let change = Change::Put { value: "{}".into(), metadata: None, expires_at: Some(end) };
+    shelf.change("trip:Ann:end", change).await;
+    let before = contents(&shelf, "logs").await;
+    let text = page(&shelf, "", "mode = \"exact\"");
+    halted(&stage.run(&text).await);
+    let copied = outcome_of(&stage, "copied");
+    assert_eq!(copied.figures["keys"], 4, "{copied:?}");
+    assert_eq!(copied.texts["moments"], "of one moment");
+    assert_eq!(copied.texts["rehearsed"], "4 keys were restored and compared");
+    let files: Vec<_> = std::fs::read_dir(&shelf.folder).unwrap().collect();
+    assert!(
+        !files.iter().flatten().any(|file| file.file_name().to_string_lossy().contains("rehearsal")),
+        "{files:?}"
+    );
+
+    write_since(&shelf).await;
+    let mut runner = stage.open(&text, Purpose::Back).await.unwrap();
+    let plan = runner.plan_back(way()).await.unwrap();
+    assert_eq!(plan.figures(), "trips.overwritten=1,trips.removed=1");
+    assert_eq!(plan.loss[0].newest.as_deref(), Some("first keys: logs trip:Ann:1"));
+    // Somebody writes after the loss was shown: what was accepted is no longer what would be lost.
+    shelf.put("trip:Bob:10", "{}").await;
+    let message = halted(&runner.go_back(plan).await).to_owned();
+    assert!(message.contains("trips.removed=1 was accepted, and now it is"), "{message}");
+    assert!(contents(&shelf, "logs").await.contains_key("trip:Bob:10"), "nothing was removed");
+    runner.close().await;
+
+    halted(&stage.back(&text, way()).await);
+    let mut after = contents(&shelf, "logs").await;
+    assert_eq!(after.remove("tidegate:own").unwrap().0, "kept");
+    assert_eq!(after, before);
+    assert_eq!(contents(&shelf, "users").await.len(), 1);
+    let back = outcome_of(&stage, "keys_back");
+    let figures: Vec<(&str, u64)> =
+        back.figures.iter().map(|(what, count)| (what.as_str(), *count)).collect();
+    assert_eq!(
+        figures,
+        [("added", 1), ("expired", 0), ("left", 0), ("overwritten", 1), ("removed", 2), ("same", 2)]
+    );
+    assert!(back.notices.iter().any(|notice| notice == "added: logs trip:Ann:2"), "{back:?}");
 }
 
 #[test]
@@ -241,7 +247,7 @@ fn what_would_stop_a_backup_of_keys_stops_the_run_before_anything_is_done() {
         let text = page(&shelf, "", "mode = \"exact\"");
         let nowhere = text.replace(&format!("{}/copy", shelf.folder.display()), "/nowhere/copy");
         let message = halted(&stage.run(&nowhere).await).to_owned();
-        assert!(message.contains("the folder /nowhere of the dump is not there"), "{message}");
+        assert!(message.contains("the folder /nowhere of the backup is not there"), "{message}");
         let absent = text.replace("keys.db", "absent.db");
         let absent = Stage::new("keys_absent").await.run(&absent).await;
         assert!(format!("{absent:?}").contains("is no file, or an empty one"), "{absent:?}");

@@ -1,10 +1,11 @@
 //! Keys that are moved from names to ids by a step: counted, held to what was counted, cut off, and gone on with.
 
-use tidegate_engine::history::History;
+use tidegate_engine::event::Back;
+use tidegate_engine::runner::Purpose;
 use tidegate_engine::values::Relation;
 use tidegate_store::kv::{Change, Condition, Key, Namespace, Write};
 
-use crate::shelf::{Shelf, outcome_of, set};
+use crate::shelf::{Shelf, outcome_of, set, set_on_redis};
 use crate::stage_hand::{Stage, done, halted, on_stage};
 
 const TABLES: &str = r#"
@@ -87,7 +88,10 @@ get logs trip:u1:1
 const TWO: &str = "SELECT id, name FROM :{everybody} WHERE id IN ('u1', 'u2') ORDER BY id";
 
 async fn shelf(hint: &str) -> (Stage, Shelf) {
-    let (stage, shelf) = set(hint).await;
+    trips_of_two(set(hint).await).await
+}
+
+async fn trips_of_two((stage, shelf): (Stage, Shelf)) -> (Stage, Shelf) {
     shelf.change("trip:Ann:2", Change::Delete).await;
     for number in 1..=5 {
         let value = format!(r#"{{"userId":"Ann","n":{number},"updatedAt":"2026-01-0{number}T00:00:00Z"}}"#);
@@ -106,8 +110,6 @@ async fn get(shelf: &Shelf, namespace: &str, key: &str) -> Option<String> {
 async fn rows_of(stage: &Stage, step: &str) -> Relation {
     let digest = outcome_of(stage, step).rows.unwrap().digest;
     let session = stage.session().await;
-    let history = History::read(&session).await.unwrap();
-    drop(history);
     let sql = "SELECT body FROM tidegate.evidence WHERE digest = decode($1, 'hex')";
     let digest = digest.to_string();
     let rows = session.query(sql, &[(&digest, tidegate_store::postgres::Type::TEXT)]).await.unwrap();
@@ -116,28 +118,31 @@ async fn rows_of(stage: &Stage, step: &str) -> Relation {
 
 #[test]
 fn keys_are_counted_and_moved_as_counted_and_nothing_of_the_old_ones_changes() {
-    on_stage(async {
-        let (stage, shelf) = shelf("rekey_moves").await;
-        done(&stage.run(&page(&shelf, TWO, "")).await);
-        let counted = outcome_of(&stage, "counted");
-        assert_eq!((counted.figures["records_migrated"], counted.figures["subjects"]), (7, 2), "{counted:?}");
-        let moved = outcome_of(&stage, "moved");
-        assert_eq!((moved.figures["records_migrated"], moved.figures["failed"]), (7, 0), "{moved:?}");
-        assert_eq!(moved.summary, "done for all 2");
-        for number in 1..=5 {
-            let value = get(&shelf, "logs", &format!("trip:u1:{number}")).await.unwrap();
-            assert!(
-                value.contains(r#""userId":"u1""#) && value.contains(&format!(r#""n":{number}"#)),
-                "{value}"
-            );
-            assert!(get(&shelf, "logs", &format!("trip:Ann:{number}")).await.unwrap().contains("Ann"));
-        }
-        assert_eq!(get(&shelf, "logs", "settings:u2").await.as_deref(), Some("dark"));
-        assert!(get(&shelf, "migrations", "migration:u1:state").await.unwrap().contains(r#""done":true"#));
-        let rows = rows_of(&stage, "moved").await;
-        let names: Vec<&str> = rows.columns.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names[..5], ["id", "name", "subject_state", "subject_detail", "subject_id"], "{names:?}");
-    });
+    on_stage(async { counted_and_moved(shelf("rekey_moves").await).await });
+}
+
+#[test]
+fn keys_of_a_server_are_counted_and_moved_too() {
+    on_stage(async { counted_and_moved(trips_of_two(set_on_redis("rekey_redis").await).await).await });
+}
+
+async fn counted_and_moved((stage, shelf): (Stage, Shelf)) {
+    done(&stage.run(&page(&shelf, TWO, "")).await);
+    let counted = outcome_of(&stage, "counted");
+    assert_eq!((counted.figures["records_migrated"], counted.figures["subjects"]), (7, 2), "{counted:?}");
+    let moved = outcome_of(&stage, "moved");
+    assert_eq!((moved.figures["records_migrated"], moved.figures["failed"]), (7, 0), "{moved:?}");
+    assert_eq!(moved.summary, "done for all 2");
+    for number in 1..=5 {
+        let value = get(&shelf, "logs", &format!("trip:u1:{number}")).await.unwrap();
+        assert!(value.contains(r#""userId":"u1""#) && value.contains(&format!(r#""n":{number}"#)), "{value}");
+        assert!(get(&shelf, "logs", &format!("trip:Ann:{number}")).await.unwrap().contains("Ann"));
+    }
+    assert_eq!(get(&shelf, "logs", "settings:u2").await.as_deref(), Some("dark"));
+    assert!(get(&shelf, "migrations", "migration:u1:state").await.unwrap().contains(r#""done":true"#));
+    let rows = rows_of(&stage, "moved").await;
+    let names: Vec<&str> = rows.columns.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names[..5], ["id", "name", "subject_state", "subject_detail", "subject_id"], "{names:?}");
 }
 
 #[test]
@@ -234,7 +239,10 @@ fn the_kill_switch_stops_all_of_it_and_it_goes_on_when_that_is_gone() {
 fn a_plan_that_contradicts_itself_stops_the_run_before_anything_is_done() {
     on_stage(async {
         let (stage, shelf) = shelf("rekey_plan").await;
-        let text = page(&shelf, TWO, "").replace("one = \"settings:\"", "many = \"trip:x\"");
+        let text = page(&shelf, TWO, "").replace(
+            "namespace = \"logs\", one = \"settings:\"",
+            "namespace = \"migrations\", one = \"migration:\"",
+        );
         let message = halted(&stage.run(&text).await).to_owned();
         assert!(message.contains("the rule `settings` cannot be followed"), "{message}");
         assert!(stage.state().await.steps.values().all(|state| state.outcome().is_none()));
@@ -255,5 +263,88 @@ fn a_record_of_names_without_the_columns_moves_nothing() {
             "{message}"
         );
         assert!(get(&shelf, "migrations", "migration:u1:state").await.is_none());
+    });
+}
+
+#[test]
+fn a_half_done_move_is_not_undone_as_if_there_were_nothing() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_undo").await;
+        shelf.put("trip:Cleo:1", r#"{"userId":"Cleo"}"#).await;
+        let text = page(&shelf, "SELECT id, name FROM :{everybody} WHERE id <> 'u4' ORDER BY id", "");
+        halted(&stage.run(&text).await);
+        assert!(get(&shelf, "logs", "trip:u1:1").await.is_some(), "the first wave is done");
+        let runner = stage.open(&text, Purpose::Back).await.unwrap();
+        let refused = runner.plan_back(Back::Undo { to: None }).await.unwrap_err().to_string();
+        assert!(refused.contains("moved has no inverse"), "{refused}");
+        runner.close().await;
+    });
+}
+
+#[test]
+fn a_greater_rate_lets_a_halted_move_go_on_and_what_is_done_stays_done() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_rate").await;
+        shelf.put("trip:Cleo:1", r#"{"userId":"Cleo"}"#).await;
+        let three = "SELECT id, name FROM :{everybody} WHERE id <> 'u4' ORDER BY id";
+        let text = page(&shelf, three, "");
+        halted(&stage.run(&text).await);
+        let text = page(&shelf, three, "# @max-failure-rate 50%");
+        let message = halted(&stage.run(&text).await).to_owned();
+        assert!(message.contains("all_moved"), "{message}");
+        let moved = outcome_of(&stage, "moved");
+        assert_eq!(moved.summary, "done for 2 of 3; 1 failed");
+        assert_eq!(moved.texts["max_failure_rate"], "50 %");
+        assert!(moved.notices[0].starts_with("failed: u3, Cleo: records 1 in quarantine"), "{moved:?}");
+    });
+}
+
+#[test]
+fn somebody_who_holds_a_subject_is_waited_for() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_lease").await;
+        let until = jiff::Timestamp::now().as_second() + 2;
+        let lease = format!(r#"{{"holder":"ann (killed)","until":{until},"epoch":3,"beat":9}}"#);
+        let write = Write {
+            namespace: Namespace::new("migrations").unwrap(),
+            key: Key::new("migration:u1:lease").unwrap(),
+            change: Change::Put { value: lease.into(), metadata: None, expires_at: None },
+            condition: Condition::Absent,
+        };
+        shelf.keys.write(write).await.unwrap();
+        done(&stage.run(&page(&shelf, TWO, "")).await);
+        assert_eq!(outcome_of(&stage, "moved").summary, "done for all 2");
+    });
+}
+
+#[test]
+fn two_rows_of_one_id_move_nothing() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_twice").await;
+        let text = page(&shelf, "SELECT 'u1' AS id, name FROM (VALUES ('Ann'), ('Anna')) AS t (name)", "");
+        let message = halted(&stage.run(&text).await).to_owned();
+        assert!(message.contains("people has two rows with the id u1"), "{message}");
+        assert!(get(&shelf, "migrations", "migration:u1:state").await.is_none());
+    });
+}
+
+#[test]
+fn records_in_place_that_were_moved_are_no_difference_to_what_was_counted() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_in_place").await;
+        for number in 0..4 {
+            shelf.put(&format!("trash:{number}"), r#"{"userId":"Ann"}"#).await;
+        }
+        let rule = "{ name = \"trash\", namespace = \"logs\", in_place = \"trash:\", owner = [\"/userId\"], proof = [\"/userId\"] },\n]";
+        let text =
+            page(&shelf, TWO, "").replace("opaque = true },\n]", &format!("opaque = true }},\n  {rule}"));
+        let text = text.replace("batch = 2", "batch = 2\niterations = 1");
+        for _attempt in 0..12 {
+            if !matches!(&stage.run(&text).await, tidegate_engine::ending::Ending::Halted { .. }) {
+                break;
+            }
+        }
+        assert_eq!(outcome_of(&stage, "moved").summary, "done for all 2");
+        assert!(get(&shelf, "logs", "trash:3").await.unwrap().contains("u1"));
     });
 }

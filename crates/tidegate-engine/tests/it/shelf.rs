@@ -5,22 +5,33 @@ use std::path::PathBuf;
 use tidegate_engine::event::Event;
 use tidegate_engine::outcome::Outcome;
 use tidegate_store::kv::sqlite::SqliteKv;
-use tidegate_store::kv::{Change, Condition, Key, Kv, Namespace, Write};
+use tidegate_store::kv::{self, Change, Condition, Key, Kv, Namespace, Write};
+
+use testkit::Redis;
 
 use crate::stage_hand::{Stage, page_with};
 
-/// A store in a folder of its own.
+/// A store in a folder of its own, or on a server of its own.
 pub(crate) struct Shelf {
     pub(crate) folder: PathBuf,
     pub(crate) keys: Kv,
+    url: String,
+    _server: Option<Redis>,
 }
 
 impl Shelf {
-    pub(crate) fn new(stage: &Stage) -> Self {
-        let folder = std::env::temp_dir().join(format!("tidegate-keys-{}", stage.database.name()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let keys: Kv = std::sync::Arc::new(SqliteKv::open(&folder.join("keys.db")).unwrap());
-        Self { folder, keys }
+    fn new(stage: &Stage) -> Self {
+        let folder = folder(stage);
+        let path = folder.join("keys.db");
+        let keys: Kv = std::sync::Arc::new(SqliteKv::open(&path).unwrap());
+        Self { folder, keys, url: format!("sqlite:{}", path.display()), _server: None }
+    }
+
+    async fn on_redis(stage: &Stage) -> Self {
+        let server = Redis::start().await.unwrap();
+        let url = server.url();
+        let keys = kv::open(&url).await.unwrap();
+        Self { folder: folder(stage), keys, url, _server: Some(server) }
     }
 
     pub(crate) async fn change(&self, key: &str, change: Change) {
@@ -49,9 +60,9 @@ impl Shelf {
 
     /// As [`Shelf::page`], with more tables in the `@runbook` block.
     pub(crate) fn page_with(&self, tables: &str, rest: &str) -> String {
-        let url = self.folder.join("keys.db").display().to_string();
+        let url = &self.url;
         let more = format!(
-            "[stores.trips]\nkind = \"kv\"\nurl = \"sqlite:{url}\"\n[parameters]\nuser = {{ type = \"text\", default = \"u1\" }}\n{tables}"
+            "[stores.trips]\nkind = \"kv\"\nurl = \"{url}\"\n[parameters]\nuser = {{ type = \"text\", default = \"u1\" }}\n{tables}"
         );
         page_with(&more, rest)
     }
@@ -67,10 +78,28 @@ impl Drop for Shelf {
 pub(crate) async fn set(hint: &str) -> (Stage, Shelf) {
     let stage = Stage::new(hint).await;
     let shelf = Shelf::new(&stage);
+    fill(&shelf).await;
+    (stage, shelf)
+}
+
+/// As [`set`], on a server of keys.
+pub(crate) async fn set_on_redis(hint: &str) -> (Stage, Shelf) {
+    let stage = Stage::new(hint).await;
+    let shelf = Shelf::on_redis(&stage).await;
+    fill(&shelf).await;
+    (stage, shelf)
+}
+
+fn folder(stage: &Stage) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("tidegate-keys-{}", stage.database.name()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+async fn fill(shelf: &Shelf) {
     shelf.put("trip:Ann:1", r#"{"userId":"Ann","miles":12}"#).await;
     shelf.put("trip:Ann:2", r#"{"userId":"Bob","miles":7}"#).await;
     shelf.put("migration:u1:state", r#"{"done":false,"migrated":2}"#).await;
-    (stage, shelf)
 }
 
 /// What a step that is done did and kept.

@@ -24,7 +24,7 @@ use super::{Key, KvError, Namespace};
 
 pub use comparing::diff;
 pub use reader::verify;
-pub use restoring::restore;
+pub use restoring::{restore, restore_at_most};
 pub use taking::take;
 
 /// Keys that start so are the tool's own.
@@ -164,6 +164,20 @@ pub enum Mode {
     MissingOnly,
 }
 
+/// The most that a restore may do to what stands in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtMost {
+    /// Keys that are put over something else.
+    pub replaced: u64,
+    /// Keys that are removed.
+    pub removed: u64,
+}
+
+impl AtMost {
+    /// As much as it takes.
+    pub const ANY: Self = Self { replaced: u64::MAX, removed: u64::MAX };
+}
+
 /// What a restore did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -223,6 +237,17 @@ pub enum SnapshotError {
         path: PathBuf,
         /// The namespace.
         namespace: String,
+    },
+    /// More would be overwritten or removed than may be. The keys before stand as in the snapshot.
+    #[error(
+        "more than {} keys would be overwritten or more than {} removed, as were written meanwhile: stop what writes \
+         there and look again at what would be lost",
+        at_most.replaced,
+        at_most.removed
+    )]
+    TooMany {
+        /// What was allowed.
+        at_most: AtMost,
     },
     /// Somebody else keeps writing to a key.
     #[error(

@@ -1,4 +1,5 @@
-//! The page about kv blocks: its example is run as it says, and every line that it shows is looked for.
+//! The pages about kv blocks and about changing keys: their examples are run as they say, and every line that they show
+//! is looked for.
 
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ use crate::own_table::{blocks, shape};
 use crate::small_page::{BOUND, all, folder};
 
 const PAGE: &str = include_str!("../../../../docs/kv-blocks.md");
+const CHANGES: &str = include_str!("../../../../docs/kv-changes.md");
+const MOVE: &str = include_str!("../../../../docs/examples/keys/move.md");
 const RUNBOOK: &str = include_str!("../../../../docs/examples/keys/keys.md");
 const KEYS: &str = include_str!("../../../../docs/examples/keys/keys.sql");
 
@@ -53,6 +56,27 @@ impl Reader {
         assert_eq!(outcome.code(), Some(code), "{line}\n{}", all(&outcome));
         serde_json::from_str(&outcome.stdout).unwrap()
     }
+
+    /// Runs what a page shows; gives how many lines it says were found.
+    async fn follow(&self, page: &str) -> usize {
+        let mut shown = 0;
+        for block in blocks(page).into_iter().filter(|block| block.language == "text") {
+            let mut said = String::new();
+            for line in &block.lines {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    said = all(&self.run(command).await);
+                } else {
+                    let wanted = shape(line);
+                    assert!(
+                        said.lines().any(|found| shape(found) == wanted),
+                        "not said: {line}\n{wanted}\n{said}"
+                    );
+                    shown += 1;
+                }
+            }
+        }
+        shown
+    }
 }
 
 impl Drop for Reader {
@@ -65,23 +89,16 @@ impl Drop for Reader {
 fn the_page_about_kv_blocks_says_what_happens() {
     on_stage(async {
         let reader = Reader::new("keys_page").await;
-        let mut shown = 0;
-        for block in blocks(PAGE).into_iter().filter(|block| block.language == "text") {
-            let mut said = String::new();
-            for line in &block.lines {
-                if let Some(command) = line.strip_prefix("$ ") {
-                    said = all(&reader.run(command).await);
-                } else {
-                    let wanted = shape(line);
-                    assert!(
-                        said.lines().any(|found| shape(found) == wanted),
-                        "not said: {line}\n{wanted}\n{said}"
-                    );
-                    shown += 1;
-                }
-            }
-        }
-        assert!(shown >= 10, "{shown}");
+        assert!(reader.follow(PAGE).await >= 10);
+    });
+}
+
+#[test]
+fn the_page_about_changing_keys_says_what_happens() {
+    on_stage(async {
+        let reader = Reader::new("keys_changes").await;
+        std::fs::write(reader.folder.join("keys.md"), MOVE).unwrap();
+        assert!(reader.follow(CHANGES).await >= 10);
     });
 }
 

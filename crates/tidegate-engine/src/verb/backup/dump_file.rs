@@ -100,7 +100,7 @@ pub(crate) fn folder(file: &Path) -> &Path {
 pub(crate) fn must_be_writable(folder: &Path) -> Result<(), StepError> {
     if !folder.is_dir() {
         return Err(StepError::refused(
-            format!("the folder {} of the dump is not there", folder.display()),
+            format!("the folder {} of the backup is not there", folder.display()),
             "Make it, or let `file` name another one.",
         ));
     }
@@ -227,7 +227,8 @@ pub(crate) async fn digest(path: &Path) -> Result<Digest, StepError> {
     })
 }
 
-fn private(path: &Path) -> std::io::Result<File> {
+/// Makes an empty file that only its owner may read.
+pub(crate) fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

@@ -59,12 +59,18 @@ impl Claims for Claimed {
     }
 
     async fn longer_names(&self, spelling: &str) -> Result<Vec<String>, KvError> {
-        let (start, lower) = (format!("{spelling}:"), format!("{}:", spelling.to_lowercase()));
+        let lower = format!("{}:", spelling.to_lowercase());
         let own = self.names.get(&spelling.to_lowercase()).map(|(ids, _)| ids);
         let of_others = |ids: &BTreeSet<String>| own.is_none_or(|own| !ids.is_subset(own));
         let longer = self.names.range(lower.clone()..).take_while(|(name, _)| name.starts_with(&lower));
         let longer = longer.filter(|(_, (ids, _))| of_others(ids));
-        let spelt = longer.flat_map(|(name, (_, spellings))| spellings.iter().chain([name]));
-        Ok(spelt.filter(|name| name.starts_with(&start)).cloned().collect())
+        // As a key of this spelling would begin, so that case does not hide them; what follows, as it is spelt.
+        let rest = |name: &String| {
+            let (begin, rest) = name.split_at_checked(lower.len())?;
+            (begin.to_lowercase() == lower).then(|| format!("{spelling}:{rest}"))
+        };
+        Ok(longer
+            .flat_map(|(name, (_, spellings))| spellings.iter().chain([name]).filter_map(rest))
+            .collect())
     }
 }

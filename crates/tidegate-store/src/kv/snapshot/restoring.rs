@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::{Change, Condition, KvError, KvStore, Write, Written};
 use super::comparing::{Comparison, Judged, Kind, Pair, judge};
 use super::reader::Reader;
-use super::{Mode, ROUNDS_MAX, Restored, Selection, SnapshotError};
+use super::{AtMost, Mode, ROUNDS_MAX, Restored, Selection, SnapshotError};
 
 /// Restores a snapshot into a store, within a selection; without `apply` it only says what it would do.
 ///
@@ -26,6 +26,24 @@ pub async fn restore(
     selection: &Selection,
     apply: bool,
 ) -> Result<Restored, SnapshotError> {
+    restore_at_most(store, path, mode, selection, apply, AtMost::ANY).await
+}
+
+/// As [`restore`], and stops before more is overwritten or removed than `at_most`.
+///
+/// # Errors
+/// As [`restore`]; [`SnapshotError::TooMany`].
+///
+/// # Idempotence
+/// As [`restore`].
+pub async fn restore_at_most(
+    store: &dyn KvStore,
+    path: &Path,
+    mode: Mode,
+    selection: &Selection,
+    apply: bool,
+    at_most: AtMost,
+) -> Result<Restored, SnapshotError> {
     let mut reader = Reader::open(path).await?;
     while reader.next().await?.is_some() {}
     let mut comparison = Comparison::new(store, reader.rewound().await?, selection)?;
@@ -39,11 +57,32 @@ pub async fn restore(
                 return Err(SnapshotError::Contended { namespace, key });
             }
             rounds += 1;
+            must_be_within(at_most, mode, &left, &restored)?;
             let refused = write(store, mode, left, apply, &mut restored).await?;
             left = judge(store, selection, refused).await?;
         }
     }
     Ok(restored)
+}
+
+/// Refuses a batch with which more would be lost than may be.
+fn must_be_within(
+    at_most: AtMost,
+    mode: Mode,
+    batch: &[Judged],
+    restored: &Restored,
+) -> Result<(), SnapshotError> {
+    let exact = mode == Mode::Exact;
+    let more = |kind: Kind| {
+        let count = batch.iter().filter(|judged| exact && judged.kind == kind).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    };
+    let replaced = restored.replaced.count.saturating_add(more(Kind::Changed));
+    let removed = restored.removed.count.saturating_add(more(Kind::Extra));
+    match replaced > at_most.replaced || removed > at_most.removed {
+        true => Err(SnapshotError::TooMany { at_most }),
+        false => Ok(()),
+    }
 }
 
 /// Makes the writes that these keys want; answers those that were refused.
