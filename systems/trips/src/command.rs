@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate_store::kv;
+use tidegate_rekey::crash;
 use tokio::signal::unix::{SignalKind, signal};
 use trips::{App, user};
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     {
         return failed(&why, USAGE);
     }
-    let store = match kv::open(&url).await {
+    let store = match crash::open(&url).await {
         Ok(store) => store,
         Err(error) => return failed(&error.to_string(), USAGE),
     };
