@@ -173,44 +173,45 @@ impl Scene<'_> {
     }
 
     fn page(&self, lie: Lie, before: Option<&Cursor>, mut page: PulledPage) -> Option<(ReplyBody, Expected)> {
+        let mut items = page.items.to_vec();
         let guardrail = |signature| Some(Expected::Guardrail(signature));
         let expected = match lie {
             Lie::EmptyWithMore => {
-                page.items.clear();
+                items.clear();
                 (page.next_cursor, page.has_more) = (None, true);
                 guardrail("pull:pullPageInvariantViolation")
             }
             Lie::WrongNextCursor => {
-                let tail = page.items.last()?.cursor()?;
+                let tail = items.last()?.cursor()?;
                 page.next_cursor = Cursor::new(tail.changed_at, "9999-9999999999999999");
                 guardrail("pull:pullPageInvariantViolation")
             }
             Lie::TwiceInPage => {
-                let last = page.items.last()?.clone();
-                page.items.push(last);
+                let last = items.last()?.clone();
+                items.push(last);
                 guardrail("pull:pullDuplicateOpReplay")
             }
             Lie::FromEarlierPage => {
-                page.items.insert(0, self.earlier.last()?.clone());
+                items.insert(0, self.earlier.last()?.clone());
                 guardrail("pull:pullDuplicateOpReplay")
             }
             Lie::LeadsBack => {
-                page.items = vec![made_up(before?, -1_000, "0000-made-up")];
+                items = vec![made_up(before?, -1_000, "0000-made-up")];
                 page.next_cursor = None;
                 guardrail("pull:pullCursorRegression")
             }
             Lie::EmptyLeadsBack => {
-                page.items.clear();
+                items.clear();
                 let changed_at = before?.changed_at.plus_millisecond(-1);
                 (page.next_cursor, page.has_more) = (Cursor::new(changed_at, "a"), false);
                 guardrail("pull:pullCursorRegression")
             }
             Lie::SamePlace => {
                 let first = made_up(before?, 0, &before?.change_id);
-                if page.items.is_empty() || self.earlier.iter().any(|item| item.op_id == first.op_id) {
+                if items.is_empty() || self.earlier.iter().any(|item| item.op_id == first.op_id) {
                     return None;
                 }
-                page.items.insert(0, first);
+                items.insert(0, first);
                 Some(Expected::Text("CRDT feed item 0 is not strictly newer than local cursor"))
             }
             Lie::WritesFall => {
@@ -224,29 +225,30 @@ impl Scene<'_> {
                 Some(Expected::Text("lastReconciledWriteIds must be an object map"))
             }
             Lie::NoOpId => {
-                page.items.first_mut()?.op_id = " ".to_owned();
+                items.first_mut()?.op_id = " ".to_owned();
                 Some(Expected::Text("transport returned item with missing opId"))
             }
             Lie::NoTime => {
-                page.items.last_mut()?.occurred_at = "soon".to_owned();
+                items.last_mut()?.occurred_at = "soon".to_owned();
                 page.next_cursor = None;
                 Some(Expected::Text("transport returned item with invalid occurredAt"))
             }
             Lie::NoParent => {
-                let tail = page.items.last()?.cursor()?;
-                page.items.push(FeedItem { parent_id: None, ..made_up(&tail, 1, "9999-made-up") });
+                let tail = items.last()?.cursor()?;
+                items.push(FeedItem { parent_id: None, ..made_up(&tail, 1, "9999-made-up") });
                 page.next_cursor = None;
                 Some(Expected::Text("CRDT feed item"))
             }
             Lie::CutOff | Lie::HasMoreIsText => return self.bytes(lie, &page),
             _ => None,
         }?;
+        page.items = items.into();
         Some((ReplyBody::Pulled(page), expected))
     }
 
     fn bytes(&self, lie: Lie, page: &PulledPage) -> Option<(ReplyBody, Expected)> {
         let mut value = json!({
-            "items": page.items, "nextCursor": null, "hasMore": page.has_more, "lastReconciledWriteIds": {},
+            "items": page.items.to_vec(), "nextCursor": null, "hasMore": page.has_more, "lastReconciledWriteIds": {},
         });
         let text = if lie == Lie::CutOff {
             "transport returned non-JSON response"

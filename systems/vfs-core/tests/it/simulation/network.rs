@@ -222,7 +222,7 @@ impl World {
         let value: Value = match (&honest.body, request) {
             (ReplyBody::Pushed(results), _) => json!({ "clientId": "c", "results": results }),
             (ReplyBody::Pulled(page), _) => json!({
-                "items": page.items,
+                "items": page.items.to_vec(),
                 "nextCursor": page.next_cursor.as_ref().map(vfs_core::Cursor::encode),
                 "hasMore": page.has_more,
                 "lastReconciledWriteIds": page.last_reconciled_write_ids,
