@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::crdt;
 use crate::db::Trouble;
-use crate::snapshot::snapshot as snapshot_of;
+use crate::snapshot::{ROWS_MAX, snapshot as snapshot_of};
 
 const PULL_FAILED: &str = "Failed to sync VFS CRDT operations";
 const SNAPSHOT_FAILED: &str = "Failed to snapshot VFS CRDT state";
@@ -71,9 +71,11 @@ pub(super) async fn snapshot(
     query: QueryParams,
 ) -> Result<Answer, ApiError> {
     let client = client_id(&query)?;
+    let place = app.snapshot_place(caller.user_id());
+    let _place = place.ok_or_else(|| ApiError::unavailable("Too many snapshots", 2))?;
     let folded = async {
         let session = app.pool().get().await?;
-        snapshot_of(&session, caller.user_id(), client.as_ref().map(AsRef::as_ref)).await
+        snapshot_of(&session, caller.user_id(), client.as_ref().map(AsRef::as_ref), ROWS_MAX).await
     };
     let folded = folded.await.map_err(|trouble| trouble.or(SNAPSHOT_FAILED))?;
     written(&folded, folded.feed_epoch, SNAPSHOT_FAILED)

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod blob;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod compacting;
 #[cfg(test)]
 mod feed_order;
