@@ -160,8 +160,12 @@ impl World {
         };
         let subject = &mut self.devices[device];
         let exports = subject.client.export_state();
-        let scene =
-            Scene { request: &request, known: exports.reconcile_state.as_ref(), earlier: &subject.earlier };
+        let scene = Scene {
+            request: &request,
+            known: exports.reconcile_state.as_ref(),
+            earlier: &subject.earlier,
+            starts_over: subject.is_starting_over,
+        };
         let (mut lied, mut lie) = (None, None);
         if subject.life == life && subject.out == Some(id) && !is_late && !liar {
             for (at, told) in subject.lies.iter().enumerate() {

@@ -6,9 +6,9 @@ use vfs_core::client::Mutation;
 use super::lie::Lie;
 use super::op::{NetworkFault, Op};
 use super::random::Random;
-use super::run_ops;
 use super::server::ServerMutation;
 use super::world::Planted;
+use super::{run, run_ops};
 
 const DESKTOP: usize = 0;
 const MOBILE: usize = 1;
@@ -94,4 +94,12 @@ fn repro_two_operations_of_one_millisecond_are_passed_by_a_cursor_of_time() {
             wait(),
         ],
     );
+}
+
+#[test]
+fn repro_whoever_starts_over_is_told_a_state_that_leads_back() {
+    // The world's own expectation was wrong: who asks for it gets what there is, and reads on from there.
+    if let Err(why) = run(1_038_224, None) {
+        panic!("{why}");
+    }
 }
