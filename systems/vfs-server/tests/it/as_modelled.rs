@@ -20,6 +20,8 @@ const SHORT: usize = 24;
 /// Lists of one of the four tests of many; the long form has more.
 const LISTS: u64 = 250;
 const SOAK_LISTS: u64 = 50_000;
+/// Lists after which a long run says how far it is.
+const TOLD_EACH: u64 = 1_000;
 /// Lists in which a planted fault must be found.
 const LISTS_TO_FIND: u64 = 200;
 
@@ -419,7 +421,12 @@ async fn the_server_does_what_the_model_does_seed_31337() {
 /// Many short lists, one after the other on the same servers.
 async fn compare_many(seeds: std::ops::Range<u64>) {
     let mut both = Both::new().await;
+    let first = seeds.start;
     for seed in seeds {
+        let done = seed - first;
+        if done > 0 && done % TOLD_EACH == 0 {
+            println!("{done} lists were answered alike");
+        }
         both.anew().await;
         let mut draw = Draw(seed.wrapping_mul(2_654_435_761) % (1 << 32));
         for _ in 0..SHORT {
