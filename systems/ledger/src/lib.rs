@@ -51,6 +51,7 @@ pub mod config;
 pub mod conservation;
 pub mod http;
 pub mod keys;
+mod lanes;
 mod migrations;
 pub mod notice;
 pub mod operations;

@@ -33,7 +33,7 @@ const INVARIANTS: [Invariant; 9] = [
     },
     Invariant {
         name: "totals_are_the_journals",
-        says: "each total is the journal's sum",
+        says: "each total is the journal's sum, and stands in the lot's place in the order of spending",
         sql: include_str!("sql/verify_totals.sql"),
     },
     Invariant {

@@ -12,6 +12,8 @@ mod balances;
 #[cfg(test)]
 mod base;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod cursor;
 #[cfg(test)]
 mod ground;
