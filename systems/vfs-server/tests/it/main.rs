@@ -35,6 +35,8 @@ mod operators;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod pulled_bytes;
+#[cfg(test)]
 mod push_routes;
 #[cfg(test)]
 mod retired_names;
