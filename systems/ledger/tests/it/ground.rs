@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Cluster, Database, Outcome, Program};
+use testkit::{Cluster, ClusterOptions, Database, Outcome, Program};
 use tokio_postgres::Client;
 
 /// Two tenants, and ids for rows that tests plant.
@@ -56,7 +56,22 @@ pub(crate) struct Ground {
 impl Ground {
     /// Roles and nothing else.
     pub(crate) async fn empty(deployment: Deployment) -> Self {
-        let cluster = Cluster::shared().await;
+        Self::empty_on(Cluster::shared().await, deployment).await
+    }
+
+    /// Migrated to the last version, on a server of its own that a test may kill. It lives as long as the process.
+    pub(crate) async fn mortal(deployment: Deployment) -> Self {
+        let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
+        let ground = Self::empty_on(Box::leak(Box::new(cluster)), deployment).await;
+        let mut migrator = ground.migrator().await;
+        migrator.batch_execute(ledger::BASE_APPLICATION).await.unwrap();
+        for (name, sql) in ledger::MIGRATIONS {
+            apply(&mut migrator, sql).await.unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        }
+        ground
+    }
+
+    async fn empty_on(cluster: &'static Cluster, deployment: Deployment) -> Self {
         let database = cluster.database("ledger").await;
         if deployment == Deployment::Own {
             cluster.role(OWNER).await.unwrap();
