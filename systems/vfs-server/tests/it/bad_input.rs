@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use vfs_core::Cursor;
 
-use crate::ground::{Asker, Ground, Service, Town, link};
+use crate::ground::{Asker, Ground, Town, link};
 
 /// Words that stand in internal messages and in no answer.
 const INTERNAL: [&str; 8] =
@@ -33,9 +33,7 @@ async fn still_serves(ada: &Asker) {
 
 #[tokio::test]
 async fn bodies_that_are_no_json_too_large_or_too_deep_are_refused_by_their_texts() {
-    let ground = Ground::new().await;
-    let service = Service::start(&ground, "one", &[("API_JSON_BODY_LIMIT", "8kb")]).await;
-    let town = Town { ground, services: vec![service] };
+    let town = Ground::new().await.town_with(&[("API_JSON_BODY_LIMIT", "8kb")]).await;
     let ada = town.user("ada").await;
     let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
     for path in POSTS {
