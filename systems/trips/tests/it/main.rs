@@ -11,6 +11,10 @@ mod commands;
 #[cfg(test)]
 mod commands_grant;
 #[cfg(test)]
+mod commands_index;
+#[cfg(test)]
+mod hazards;
+#[cfg(test)]
 mod masked;
 #[cfg(test)]
 mod migration_after;
