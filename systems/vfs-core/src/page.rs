@@ -104,6 +104,29 @@ impl<T: Ord + Borrow<str>> Seen<T> {
     }
 }
 
+impl CheckedPage<'_> {
+    /// A position that the page tells after one that is not before it: the first of the page after the client's cursor,
+    /// or one after another in the page. In one history, positions rise as times do.
+    pub(crate) fn set_back(&self, before: Option<&Cursor>) -> Option<SetBack> {
+        let read = before.and_then(|cursor| Position::parse(&cursor.change_id));
+        if let (Some(read), Some(told)) = (read, self.seen.positions.first())
+            && *told <= read
+        {
+            return Some(SetBack { read, told: *told });
+        }
+        // Positions that came out of order are among the others.
+        let told = self.seen.others.iter().find_map(|op_id| Position::parse(op_id))?;
+        self.seen.positions.last().map(|read| SetBack { read: *read, told })
+    }
+}
+
+/// Two positions of which the later told is the earlier in the server's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SetBack {
+    pub(crate) read: Position,
+    pub(crate) told: Position,
+}
+
 /// One cycle of pulling until there is no more: what was seen in its pages so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PullCycle {

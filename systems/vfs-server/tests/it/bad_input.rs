@@ -168,6 +168,11 @@ async fn forged_cursors_are_refused_or_read_on_from() {
             "The feed epoch has changed and this cursor is not part of it; re-materialization required",
             "feed_epoch_changed",
         ),
+        (
+            cursor(past, "0001-0000000000000001"),
+            "The feed was set back and this cursor is not part of it; re-materialization required",
+            "feed_set_back",
+        ),
     ] {
         for answer in [
             ada.get(&format!("/v1/vfs/crdt/sync?cursor={cursor}")).await,
@@ -178,7 +183,7 @@ async fn forged_cursors_are_refused_or_read_on_from() {
             assert_eq!(answer.body["code"], json!(code));
         }
     }
-    for id in ["x", "0001-0000000000000001", "0000-0000000000000000", "💥", "'; DROP TABLE users; --"] {
+    for id in ["x", "0000-0000000000000000", "💥", "'; DROP TABLE users; --"] {
         assert_eq!(ada.pull_all(Some(&cursor(past, id)), 1).await.0.len(), 2, "{id}");
     }
     for text in ["%00", "..", "eyJ", "%ff", "e30", "bnVsbA", &"A".repeat(5_000)] {

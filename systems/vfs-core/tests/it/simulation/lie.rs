@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vfs_core::client::{ClientError, FeedEpoch, Reply, ReplyBody, Request, reply};
 use vfs_core::feed::FeedItem;
 use vfs_core::page::PulledPage;
-use vfs_core::{ClientId, Cursor, OpType, ReconcileState};
+use vfs_core::{ClientId, Cursor, OpType, Position, ReconcileState};
 
 /// One lie. Each is told in answer to the first exchange of its kind that it can be told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub(crate) enum Lie {
     OtherEpoch,
     /// The state to start over from is older than what the client has read.
     SnapshotLeadsBack,
+    /// A page gives the position anew that the client has read last, at a later time.
+    SetBack,
 }
 
 impl Lie {
@@ -91,6 +93,7 @@ impl Lie {
         Self::AlwaysStale,
         Self::OtherEpoch,
         Self::SnapshotLeadsBack,
+        Self::SetBack,
     ];
 
     /// Its name among the counters.
@@ -147,6 +150,10 @@ impl Scene<'_> {
     pub(crate) fn tell(&self, lie: Lie, honest: &Reply) -> Option<(Reply, Expected)> {
         if lie == Lie::OtherEpoch {
             self.known?;
+            // Who asks for the state takes the feed that it is of.
+            if self.starts_over && matches!(self.request, Request::Snapshot) {
+                return None;
+            }
             if matches!(honest.body, ReplyBody::Failed(_) | ReplyBody::Snapshot(None)) {
                 return None;
             }
@@ -217,6 +224,17 @@ impl Scene<'_> {
                 }
                 items.insert(0, first);
                 Some(Expected::Text("CRDT feed item 0 is not strictly newer than local cursor"))
+            }
+            Lie::SetBack => {
+                let again = Position::parse(&before?.change_id)?;
+                let told = Position { seq: again.seq.checked_sub(1)?, ..again };
+                let is_known = |item: &FeedItem| item.op_id == told.id();
+                if items.is_empty() || self.earlier.iter().chain(&items).any(is_known) {
+                    return None;
+                }
+                items = vec![made_up(&items.last()?.cursor()?, 1, &told.id())];
+                page.next_cursor = None;
+                Some(Expected::Text("the server's feed was set back"))
             }
             Lie::WritesFall => {
                 let (replica_id, known) =
