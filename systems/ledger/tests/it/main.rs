@@ -36,6 +36,8 @@ mod schema_file;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod sweeping;
+#[cfg(test)]
 mod system_role;
 #[cfg(test)]
 mod tenant_context;
