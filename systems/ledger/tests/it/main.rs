@@ -46,4 +46,6 @@ mod town;
 #[cfg(test)]
 mod undoing;
 #[cfg(test)]
+mod verifying;
+#[cfg(test)]
 mod webhooks;
