@@ -221,7 +221,7 @@ mod tests {
         drop(turn);
         for told in waiting {
             let error = told.await.unwrap().unwrap_err();
-            assert!(matches!(error, LedgerError::Store(_)), "each is told what happened: {error}");
+            assert!(matches!(error, LedgerError::Pool(_)), "each is told what happened: {error}");
         }
         drop(other);
         testkit::eventually("the lanes are closed", Duration::from_secs(10), async || {

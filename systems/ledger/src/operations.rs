@@ -48,8 +48,9 @@ impl LedgerError {
     /// The same, for another one whom it concerns.
     fn again(&self) -> LedgerError {
         match self {
-            LedgerError::Store(failure) | LedgerError::Pool(PoolError::Store(failure)) => {
-                LedgerError::Store(failure.clone())
+            LedgerError::Store(failure) => LedgerError::Store(failure.clone()),
+            LedgerError::Pool(PoolError::Store(failure)) => {
+                LedgerError::Pool(PoolError::Store(failure.clone()))
             }
             LedgerError::Pool(PoolError::Exhausted { size, wait }) => {
                 LedgerError::Pool(PoolError::Exhausted { size: *size, wait: *wait })

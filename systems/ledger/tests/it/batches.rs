@@ -4,10 +4,10 @@ use ledger::{Outcome, Reason};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::ground::{A, B, Deployment, in_both_deployments};
+use crate::ground::{A, B, Deployment, in_both_deployments_direct_and_pooled};
 use crate::town::{BOUND, Town};
 
-in_both_deployments!(
+in_both_deployments_direct_and_pooled!(
     a_batch_is_answered_as_its_debits_one_after_the_other,
     debits_that_wait_for_each_other_share_a_transaction,
     one_bad_request_spoils_none_of_those_that_it_waits_with,

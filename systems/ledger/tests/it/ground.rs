@@ -46,6 +46,31 @@ macro_rules! in_both_deployments {
 }
 pub(crate) use in_both_deployments;
 
+tokio::task_local! {
+    /// Whether the service of this test reaches its database through a pooler in transaction mode.
+    pub(crate) static POOLED: bool;
+}
+
+/// As `in_both_deployments`, directly and through a pooler in transaction mode each.
+macro_rules! in_both_deployments_direct_and_pooled {
+    ($($name:ident),+ $(,)?) => {
+        $crate::ground::in_both_deployments!($($name),+);
+        mod pooled_su {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::ground::POOLED.scope(true, super::$name($crate::ground::Deployment::Su)).await;
+            })+
+        }
+        mod pooled_own {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::ground::POOLED.scope(true, super::$name($crate::ground::Deployment::Own)).await;
+            })+
+        }
+    };
+}
+pub(crate) use in_both_deployments_direct_and_pooled;
+
 /// A database and the role that migrates it.
 pub(crate) struct Ground {
     pub(crate) cluster: &'static Cluster,

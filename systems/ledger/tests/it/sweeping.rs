@@ -13,10 +13,10 @@ use ledger::notice::signature;
 use ledger::provider::{Provider, SILENT_MAX};
 use serde_json::json;
 
-use crate::ground::{A, Deployment, in_both_deployments};
+use crate::ground::{A, Deployment, in_both_deployments_direct_and_pooled};
 use crate::town::{SECRET, Town, ask};
 
-in_both_deployments!(
+in_both_deployments_direct_and_pooled!(
     what_the_provider_says_is_taken_and_what_it_garbles_is_told,
     a_provider_that_is_down_is_left_alone_until_the_next_sweep,
     a_sweep_and_a_notice_at_the_same_moment_mint_once,
