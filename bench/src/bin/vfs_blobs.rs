@@ -22,6 +22,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use testkit::{Cluster, ClusterOptions, Database, Port, Program, Running, S3Endpoint};
+use tidegate_store::postgres::{Address, Session};
 use tokio::runtime::Runtime;
 
 /// Bytes of the object that is timed.
@@ -242,9 +243,11 @@ impl Bench {
         };
         run(&["migrate"])?;
         runtime.block_on(async {
-            let client = cluster.connect(name).await?;
+            let address = Address::resolve(Some(&database.url()), &|_| None);
+            let address = address.map_err(Failure::of("read the address"))?;
+            let session = Session::connect(&address, "bench").await.map_err(Failure::of("connect"))?;
             let user = format!("INSERT INTO users (id) VALUES ('{USER}')");
-            client.batch_execute(&user).await.map_err(Failure::of("make a user"))
+            session.run(&user).await.map_err(Failure::of("make a user"))
         })?;
         let token = run(&["token", "--user", USER])?;
         let running = program.clone().arg("serve").start()?;
@@ -256,7 +259,8 @@ impl Bench {
     /// Sends an object of `bytes` bytes that `content` is repeated in. By hand, so that the client costs nothing.
     fn upload(&self, id: &str, content: &[u8], bytes: usize) -> Result<Duration, Failure> {
         let began = Instant::now();
-        let mut stream = self.ask("PUT", &format!("{id}/content"), &format!("content-length: {bytes}\r\n"))?;
+        let mut stream =
+            self.ask("PUT", &format!("{id}/content"), &format!("content-length: {bytes}\r\n"))?;
         for _ in 0..bytes / content.len() {
             for piece in content.chunks(PIECE_BYTES) {
                 stream.write_all(piece).map_err(Failure::of("send a blob"))?;
