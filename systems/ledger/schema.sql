@@ -84,25 +84,107 @@ $$;
 
 COMMENT ON FUNCTION app.debit(community uuid, key text, amount bigint) IS 'Takes an amount from a tenant''s lots, all of it or nothing.';
 
-CREATE FUNCTION app.debit_many(community uuid, debits jsonb) RETURNS jsonb
+CREATE FUNCTION app.debit_many(community uuid, keys text[], amounts bigint[]) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  answers jsonb := '[]';
-  debit   record;
+  moment     timestamptz;
+  may_spend  boolean;
+  wanted     numeric; -- an amount that all of them together do not exceed
+  spendable  numeric := 0;
+  lot        record;
+  lots       uuid[] := '{}'; -- in the order of spending, and beside it what is left of each
+  lefts      bigint[] := '{}';
+  current    integer := 1; -- the lot that is being spent
+  ends       integer;
+  asked      record;
+  repeats    integer[] := array_fill(NULL::integer, ARRAY[cardinality(keys)]); -- by a key's first place, where it was done
+  answer     jsonb;
+  answers    jsonb[] := '{}';
+  needed     bigint;
+  take       bigint;
+  takes      jsonb;
+  entry_lots uuid[] := '{}';
+  entry_micros bigint[] := '{}';
+  entry_keys text[] := '{}';
+  done       integer[] := '{}';
 BEGIN
   PERFORM app.enter_tenant(community);
-  FOR debit IN
-    SELECT entry.value ->> 'key' AS key, (entry.value ->> 'amountMicro')::bigint AS amount
-    FROM jsonb_array_elements(debits) WITH ORDINALITY AS entry (value, n) ORDER BY n
+  moment := clock_timestamp();
+  may_spend := app.is_open(community);
+  wanted := (SELECT sum(amount) FROM unnest(amounts) AS amount WHERE app.is_amount(amount));
+  FOR lot IN
+    SELECT lot_id, remaining_micro FROM public.lot_totals
+    WHERE community_id = community AND has_credit AND spend_by > moment
+    ORDER BY spend_by, minted_at, lot_id
   LOOP
-    answers := answers || app.debit(community, debit.key, debit.amount);
+    lots := lots || lot.lot_id;
+    lefts := lefts || lot.remaining_micro;
+    spendable := spendable + lot.remaining_micro;
+    EXIT WHEN spendable >= wanted;
   END LOOP;
-  RETURN answers;
+
+  FOR asked IN
+    SELECT debit.n, debit.key, debit.amount, known.request, known.answer,
+           min(debit.n) OVER (PARTITION BY debit.key COLLATE "C") AS first
+    FROM unnest(keys, amounts) WITH ORDINALITY AS debit (key, amount, n)
+    LEFT JOIN LATERAL (
+      SELECT kept.request, kept.answer FROM public.ledger_requests AS kept
+      WHERE kept.community_id = community AND kept.request_key = 'debit:' || debit.key
+      LIMIT 1 -- each key is looked up by itself, whatever the planner thinks of how many there are
+    ) AS known ON true
+    ORDER BY debit.n
+  LOOP
+    IF asked.request IS NULL AND repeats[asked.first] IS NOT NULL THEN
+      asked.request := jsonb_build_object('amountMicro', amounts[repeats[asked.first]]);
+      asked.answer := answers[repeats[asked.first]];
+    END IF;
+    IF asked.request IS NOT NULL THEN
+      answer := CASE WHEN asked.request = jsonb_build_object('amountMicro', asked.amount) THEN asked.answer
+                ELSE jsonb_build_object('reason', 'IDEMPOTENCY_CONFLICT', 'known', asked.request) END;
+    ELSIF NOT app.is_amount(asked.amount) THEN
+      answer := jsonb_build_object('reason', 'INVALID_AMOUNT');
+    ELSIF NOT may_spend THEN
+      answer := jsonb_build_object('reason', 'CIRCUIT_OPEN');
+    ELSIF asked.amount > spendable THEN
+      answer := jsonb_build_object('reason', 'BUDGET_EXCEEDED', 'availableMicro', least(spendable, 9223372036854775807));
+    ELSE
+      needed := asked.amount;
+      spendable := spendable - needed;
+      takes := '[]';
+      WHILE needed > 0 LOOP
+        take := least(needed, lefts[current]);
+        takes := takes || jsonb_build_object('lot', lots[current], 'micro', take);
+        entry_lots := entry_lots || lots[current];
+        entry_micros := entry_micros || take;
+        entry_keys := entry_keys || asked.key;
+        needed := needed - take;
+        lefts[current] := lefts[current] - take;
+        IF lefts[current] = 0 THEN
+          current := current + 1;
+        END IF;
+      END LOOP;
+      answer := jsonb_build_object('status', 'debited', 'amountMicro', asked.amount, 'lots', takes);
+      done := done || asked.n::integer;
+      repeats[asked.first] := asked.n;
+    END IF;
+    answers := answers || answer;
+  END LOOP;
+
+  INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
+  SELECT entry.lot, community, 'debit', entry.micro, 'debit:' || entry.key
+  FROM unnest(entry_lots, entry_micros, entry_keys) AS entry (lot, micro, key);
+  INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
+  SELECT community, 'debit:' || keys[place], jsonb_build_object('amountMicro', amounts[place]), answers[place]
+  FROM unnest(done) AS place;
+  FOR ends IN 1 .. current - 1 LOOP
+    PERFORM app.update_lot_status(lots[ends], 'depleted');
+  END LOOP;
+  RETURN to_jsonb(answers);
 END
 $$;
 
-COMMENT ON FUNCTION app.debit_many(community uuid, debits jsonb) IS 'Many debits in one transaction, each with its own answer: one that is refused does not stop the others.';
+COMMENT ON FUNCTION app.debit_many(community uuid, keys text[], amounts bigint[]) IS 'Many debits in one transaction, each answered as app.debit would, one after the other: one that is refused does not stop the others.';
 
 CREATE FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -120,8 +202,12 @@ CREATE FUNCTION app.enter_tenant(community uuid) RETURNS uuid
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM app.set_community_context(community);
-  PERFORM pg_advisory_xact_lock(hashtextextended(community::text, 7337002));
+  IF community IS NULL THEN
+    PERFORM app.set_community_context(community); -- which refuses it
+  END IF;
+  -- As app.set_community_context does, in one expression with the lock.
+  PERFORM set_config('app.community_id', community::text, true),
+          pg_advisory_xact_lock(hashtextextended(community::text, 7337002));
   RETURN community;
 END
 $$;
@@ -420,12 +506,11 @@ COMMENT ON FUNCTION app.set_community_context(community uuid) IS 'Names the tena
 CREATE FUNCTION app.spendable_micro(community uuid) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  moment timestamptz := clock_timestamp();
 BEGIN
-  RETURN (
-    SELECT least(coalesce(sum(total.remaining_micro), 0), 9223372036854775807)::bigint
-    FROM public.lot_totals AS total JOIN public.credit_lots AS lot ON lot.id = total.lot_id
-    WHERE total.community_id = community AND lot.community_id = community AND total.remaining_micro > 0
-      AND lot.status <> 'expired' AND (lot.expires_at IS NULL OR lot.expires_at > clock_timestamp()));
+  RETURN (SELECT least(coalesce(sum(remaining_micro), 0), 9223372036854775807)::bigint FROM public.lot_totals
+          WHERE community_id = community AND has_credit AND spend_by > moment);
 END
 $$;
 
@@ -477,39 +562,44 @@ CREATE FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) RETU
     LANGUAGE plpgsql
     AS $$
 DECLARE
+  moment timestamptz := clock_timestamp();
   needed bigint := amount;
-  lots   jsonb := '[]';
   lot    record;
-  take   bigint;
+  takes  jsonb := '[]';
+  drains uuid[] := '{}';
+  ends   uuid;
 BEGIN
-  FOR lot IN
-    SELECT total.lot_id, total.remaining_micro, found.status
-    FROM public.lot_totals AS total JOIN public.credit_lots AS found ON found.id = total.lot_id
-    WHERE total.community_id = community AND found.community_id = community AND total.remaining_micro > 0
-      AND found.status <> 'expired' AND (found.expires_at IS NULL OR found.expires_at > clock_timestamp())
-    ORDER BY found.expires_at NULLS LAST, found.created_at, found.id
-  LOOP
-    -- Before the first entry is written, all of them must suffice: nothing is taken in part.
-    IF needed = amount AND lot.remaining_micro < amount AND app.spendable_micro(community) < amount THEN
-      RETURN NULL;
-    END IF;
-    take := least(needed, lot.remaining_micro);
+  SELECT lot_id, remaining_micro INTO lot FROM public.lot_totals
+  WHERE community_id = community AND has_credit AND spend_by > moment
+  ORDER BY spend_by, minted_at, lot_id LIMIT 1;
+  IF lot.remaining_micro > amount THEN
+    -- Nearly always: one lot suffices, and something is left of it.
     INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
-    VALUES (lot.lot_id, community, 'debit', take, tag);
-    IF take = lot.remaining_micro AND lot.status = 'active' THEN
-      PERFORM app.update_lot_status(lot.lot_id, 'depleted');
+    VALUES (lot.lot_id, community, 'debit', amount, tag);
+    RETURN jsonb_build_array(jsonb_build_object('lot', lot.lot_id, 'micro', amount));
+  END IF;
+  FOR lot IN
+    SELECT lot_id, remaining_micro FROM public.lot_totals
+    WHERE community_id = community AND has_credit AND spend_by > moment
+    ORDER BY spend_by, minted_at, lot_id
+  LOOP
+    takes := takes || jsonb_build_object('lot', lot.lot_id, 'micro', least(needed, lot.remaining_micro));
+    IF lot.remaining_micro <= needed THEN
+      drains := drains || lot.lot_id;
     END IF;
-    lots := lots || jsonb_build_object('lot', lot.lot_id, 'micro', take);
-    needed := needed - take;
+    needed := needed - least(needed, lot.remaining_micro);
     EXIT WHEN needed = 0;
   END LOOP;
-  IF needed = amount THEN
+  IF needed > 0 THEN
     RETURN NULL;
-  ELSIF needed > 0 THEN
-    -- A lot expired between the two looks.
-    RAISE EXCEPTION 'lots expired while they were spent' USING ERRCODE = '40001';
   END IF;
-  RETURN lots;
+  INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
+  SELECT (take.value ->> 'lot')::uuid, community, 'debit', (take.value ->> 'micro')::bigint, tag
+  FROM jsonb_array_elements(takes) AS take (value);
+  FOREACH ends IN ARRAY drains LOOP
+    PERFORM app.update_lot_status(ends, 'depleted');
+  END LOOP;
+  RETURN takes;
 END
 $$;
 
@@ -555,22 +645,47 @@ CREATE FUNCTION public.add_to_lot_totals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+  sums record;
 BEGIN
-  UPDATE public.lot_totals SET
-    credit_micro      = credit_micro      + CASE NEW.entry_type WHEN 'credit'      THEN NEW.amount_micro ELSE 0 END,
-    credit_back_micro = credit_back_micro + CASE NEW.entry_type WHEN 'credit_back' THEN NEW.amount_micro ELSE 0 END,
-    debit_micro       = debit_micro       + CASE NEW.entry_type WHEN 'debit'       THEN NEW.amount_micro ELSE 0 END,
-    expiry_micro      = expiry_micro      + CASE NEW.entry_type WHEN 'expiry'      THEN NEW.amount_micro ELSE 0 END
-  WHERE lot_id = NEW.lot_id AND community_id = NEW.community_id;
+  -- Each lot's row once for each kind of entry, what comes in before what goes out; lots in one order, so that two
+  -- statements do not wait for each other in a circle.
+  FOR sums IN
+    SELECT lot_id, community_id, entry_type, sum(amount_micro)::bigint AS micro
+    FROM added GROUP BY lot_id, community_id, entry_type ORDER BY lot_id, entry_type
+  LOOP
+    UPDATE public.lot_totals SET
+      credit_micro      = credit_micro      + CASE sums.entry_type WHEN 'credit'      THEN sums.micro ELSE 0 END,
+      credit_back_micro = credit_back_micro + CASE sums.entry_type WHEN 'credit_back' THEN sums.micro ELSE 0 END,
+      debit_micro       = debit_micro       + CASE sums.entry_type WHEN 'debit'       THEN sums.micro ELSE 0 END,
+      expiry_micro      = expiry_micro      + CASE sums.entry_type WHEN 'expiry'      THEN sums.micro ELSE 0 END
+    WHERE lot_id = sums.lot_id AND community_id = sums.community_id;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'Lot % has no totals for this community', sums.lot_id
+        USING ERRCODE = 'LG006', HINT = 'Check the lot id, the community and app.community_id of the entry.';
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.add_to_lot_totals() IS 'Trigger: adds a statement''s entries to the totals of their lots; 23514 if that overdraws one.';
+
+CREATE FUNCTION public.close_lot_totals() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE public.lot_totals SET spend_by = '-infinity' WHERE lot_id = NEW.id AND community_id = NEW.community_id;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'Lot % has no totals for this community', NEW.lot_id
-      USING ERRCODE = 'LG006', HINT = 'Check the lot id, the community and app.community_id of the entry.';
+    RAISE EXCEPTION 'Lot % has no totals for this community', NEW.id
+      USING ERRCODE = 'LG006', HINT = 'Check app.community_id.';
   END IF;
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.add_to_lot_totals() IS 'Trigger: adds an entry to the totals of its lot; 23514 if it overdraws.';
+COMMENT ON FUNCTION public.close_lot_totals() IS 'Trigger: nothing of a lot is spent once its status is expired.';
 
 CREATE FUNCTION public.enforce_cursor_fence() RETURNS trigger
     LANGUAGE plpgsql
@@ -685,8 +800,8 @@ CREATE FUNCTION public.open_lot_totals() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-  INSERT INTO public.lot_totals (lot_id, community_id, amount_micro)
-  VALUES (NEW.id, NEW.community_id, NEW.amount_micro);
+  INSERT INTO public.lot_totals (lot_id, community_id, amount_micro, spend_by, minted_at)
+  VALUES (NEW.id, NEW.community_id, NEW.amount_micro, coalesce(NEW.expires_at, 'infinity'), NEW.created_at);
   RETURN NULL;
 END
 $$;
@@ -956,25 +1071,25 @@ CREATE TABLE public.lot_totals (
     debit_micro bigint DEFAULT 0 NOT NULL,
     expiry_micro bigint DEFAULT 0 NOT NULL,
     remaining_micro bigint GENERATED ALWAYS AS ((((credit_micro + credit_back_micro) - debit_micro) - expiry_micro)) STORED NOT NULL,
-    CONSTRAINT lot_totals_amount_micro_check CHECK ((amount_micro > 0)),
+    spend_by timestamp with time zone NOT NULL,
+    minted_at timestamp with time zone NOT NULL,
+    has_credit boolean GENERATED ALWAYS AS (((credit_micro + credit_back_micro) > (debit_micro + expiry_micro))) STORED NOT NULL,
     CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
-    CONSTRAINT lot_totals_credit_back_micro_check CHECK ((credit_back_micro >= 0)),
     CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
-    CONSTRAINT lot_totals_credit_micro_check CHECK ((credit_micro >= 0)),
-    CONSTRAINT lot_totals_debit_micro_check CHECK ((debit_micro >= 0)),
-    CONSTRAINT lot_totals_expiry_micro_check CHECK ((expiry_micro >= 0)),
+    CONSTRAINT lot_totals_none_below_zero CHECK ((LEAST((amount_micro - 1), credit_micro, credit_back_micro, debit_micro, expiry_micro) >= 0)),
     CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
-);
+)
+WITH (fillfactor='70');
 
 ALTER TABLE ONLY public.lot_totals FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, kept by triggers on credit_lots and lot_entries.';
+COMMENT ON TABLE public.lot_totals IS 'Sum of the journal per lot, and when the lot is spent; kept by triggers on credit_lots and lot_entries.';
 
 COMMENT ON COLUMN public.lot_totals.lot_id IS 'The lot. Never null.';
 
 COMMENT ON COLUMN public.lot_totals.community_id IS 'The tenant that owns the lot. Never null.';
 
-COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, as in credit_lots. Never null.';
+COMMENT ON COLUMN public.lot_totals.amount_micro IS 'Amount granted, in micro-dollars, above 0, as in credit_lots. Never null.';
 
 COMMENT ON COLUMN public.lot_totals.credit_micro IS 'Sum of credit entries, in micro-dollars. Never null.';
 
@@ -985,6 +1100,12 @@ COMMENT ON COLUMN public.lot_totals.debit_micro IS 'Sum of debit entries, in mic
 COMMENT ON COLUMN public.lot_totals.expiry_micro IS 'Sum of expiry entries, in micro-dollars. Never null.';
 
 COMMENT ON COLUMN public.lot_totals.remaining_micro IS 'What may still be spent, in micro-dollars; computed. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.spend_by IS 'From this instant on the lot may not be spent: expires_at of credit_lots, `infinity` where that is null, `-infinity` once the lot''s status is expired. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.minted_at IS 'created_at of credit_lots: of lots that expire together the older one is spent first. Never null.';
+
+COMMENT ON COLUMN public.lot_totals.has_credit IS 'Whether anything is left of it; computed. Never null.';
 
 CREATE TABLE public.reconciliation_cursor (
     community_id uuid NOT NULL,
@@ -1260,7 +1381,7 @@ CREATE INDEX idx_lot_entries_lot ON public.lot_entries USING btree (lot_id, entr
 
 CREATE UNIQUE INDEX idx_lot_entries_reservation_lot ON public.lot_entries USING btree (lot_id, reservation_id) WHERE ((reservation_id IS NOT NULL) AND (entry_type = 'debit'::text));
 
-CREATE INDEX idx_lot_totals_community ON public.lot_totals USING btree (community_id) WHERE (remaining_micro > 0);
+CREATE INDEX idx_lot_totals_spending ON public.lot_totals USING btree (community_id, spend_by, minted_at, lot_id) WHERE has_credit;
 
 CREATE INDEX idx_reservations_due ON public.reservations USING btree (expires_at) WHERE (status = 'pending'::text);
 
@@ -1279,6 +1400,8 @@ CREATE INDEX idx_webhook_events_provider ON public.webhook_events USING btree (p
 CREATE UNIQUE INDEX usage_events_tenant_seq_uq ON public.usage_events USING btree (community_id, tenant_seq) WHERE (tenant_seq IS NOT NULL);
 
 CREATE TRIGGER circuit_breakers_no_truncate BEFORE TRUNCATE ON public.circuit_breakers FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
+
+CREATE TRIGGER credit_lots_close_totals AFTER UPDATE ON public.credit_lots FOR EACH ROW WHEN ((new.status = 'expired'::text)) EXECUTE FUNCTION public.close_lot_totals();
 
 CREATE TRIGGER credit_lots_no_delete BEFORE DELETE ON public.credit_lots FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
@@ -1300,7 +1423,7 @@ CREATE TRIGGER ledger_requests_no_truncate BEFORE TRUNCATE ON public.ledger_requ
 
 CREATE TRIGGER ledger_requests_no_update BEFORE UPDATE ON public.ledger_requests FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
-CREATE TRIGGER lot_entries_add_to_totals AFTER INSERT ON public.lot_entries FOR EACH ROW EXECUTE FUNCTION public.add_to_lot_totals();
+CREATE TRIGGER lot_entries_add_to_totals AFTER INSERT ON public.lot_entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.add_to_lot_totals();
 
 CREATE TRIGGER lot_entries_no_delete BEFORE DELETE ON public.lot_entries FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
@@ -1465,8 +1588,8 @@ GRANT ALL ON FUNCTION app.current_community_id() TO arrakis_admin;
 REVOKE ALL ON FUNCTION app.debit(community uuid, key text, amount bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.debit(community uuid, key text, amount bigint) TO arrakis_app;
 
-REVOKE ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.debit_many(community uuid, debits jsonb) TO arrakis_app;
+REVOKE ALL ON FUNCTION app.debit_many(community uuid, keys text[], amounts bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.debit_many(community uuid, keys text[], amounts bigint[]) TO arrakis_app;
 
 REVOKE ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.done(community uuid, key text, request jsonb, answer jsonb) TO arrakis_app;
@@ -1518,6 +1641,8 @@ REVOKE ALL ON FUNCTION app.update_lot_status(lot uuid, new_status text) FROM PUB
 GRANT ALL ON FUNCTION app.update_lot_status(lot uuid, new_status text) TO arrakis_app;
 
 REVOKE ALL ON FUNCTION public.add_to_lot_totals() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.close_lot_totals() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.enforce_cursor_fence() FROM PUBLIC;
 

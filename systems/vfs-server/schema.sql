@@ -72,7 +72,8 @@ DECLARE
   edited  vfs_acl_entries[];
 BEGIN
   SELECT array_agg(ROW(was.*)::vfs_acl_entries) FILTER (
-           WHERE was.revoked_at IS NULL AND (made.revoked_at IS NOT NULL OR was_active AND NOT is_active OR is_other)),
+           WHERE was.revoked_at IS NULL AND (made.revoked_at IS NOT NULL OR was_active AND NOT is_active OR is_other
+                                             OR NOT was_active AND NOT is_active AND is_end_told)),
          array_agg(ROW(made.*)::vfs_acl_entries) FILTER (WHERE is_active AND (NOT was_active OR is_other)),
          array_agg(ROW(made.*)::vfs_acl_entries) FILTER (
            WHERE is_active AND was_active AND NOT is_other
@@ -85,7 +86,8 @@ BEGIN
     SELECT vfs_acl_is_active(was.revoked_at, was.expires_at) AS was_active,
            vfs_acl_is_active(made.revoked_at, made.expires_at) AS is_active,
            (made.item_id, made.principal_type, made.principal_id)
-             <> (was.item_id, was.principal_type, was.principal_id) AS is_other
+             <> (was.item_id, was.principal_type, was.principal_id) AS is_other,
+           made.end_told_of = made.expires_at AND was.end_told_of IS DISTINCT FROM made.end_told_of AS is_end_told
   ) AS states;
   -- By itself: a grant tells again what was told before it.
   PERFORM vfs_feed_append(ARRAY(SELECT told FROM vfs_acl_removals(removed) AS told));
@@ -96,7 +98,21 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.vfs_acl_entries_emit_update() IS 'Access was taken away, granted again, or changed.';
+COMMENT ON FUNCTION public.vfs_acl_entries_emit_update() IS 'Access was taken away, granted again, changed, or had ended by itself and is told of now.';
+
+CREATE FUNCTION public.vfs_acl_entries_note_end() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.revoked_at IS NULL AND NEW.expires_at <= now()
+     AND (TG_OP = 'INSERT' OR vfs_acl_is_active(OLD.revoked_at, OLD.expires_at)) THEN
+    NEW.end_told_of := NEW.expires_at;
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.vfs_acl_entries_note_end() IS 'An entry that is made or changed to have expired is told of with that, or was never told: not once more when somebody looks for what has ended.';
 
 CREATE FUNCTION public.vfs_acl_told(item text) RETURNS TABLE(principal_type text, principal_id text, op_type text, access_level text)
     LANGUAGE plpgsql STABLE
@@ -140,6 +156,7 @@ CREATE TABLE public.vfs_acl_entries (
     updated_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    end_told_of timestamp with time zone,
     CONSTRAINT vfs_acl_entries_access_level_check CHECK ((access_level = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text]))),
     CONSTRAINT vfs_acl_entries_principal_type_check CHECK ((principal_type = ANY (ARRAY['user'::text, 'group'::text, 'organization'::text])))
 );
@@ -170,6 +187,8 @@ COMMENT ON COLUMN public.vfs_acl_entries.expires_at IS 'From this time on it gra
 
 COMMENT ON COLUMN public.vfs_acl_entries.revoked_at IS 'When it was taken back. NULL: it was not.';
 
+COMMENT ON COLUMN public.vfs_acl_entries.end_told_of IS 'The expires_at that the feeds have told of, once it had come. NULL: none.';
+
 CREATE FUNCTION public.vfs_acl_grants(entries public.vfs_acl_entries[], is_new boolean) RETURNS SETOF public.vfs_feed_entry
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -189,13 +208,13 @@ CREATE FUNCTION public.vfs_acl_grants(entries public.vfs_acl_entries[], is_new b
              1 AS n,
              NULL::text AS link,
              ROW('op'::text, granted.item_id, 'acl_add'::text, granted.granted_by, NULL::text, granted.principal_type, granted.principal_id, granted.access_level, NULL::text, NULL::text, 'vfs_acl_entries'::text, granted.id)::public.vfs_feed_entry AS entry
-            FROM unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+            FROM unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
          UNION ALL
           SELECT granted.id,
              2,
              link.parent,
              ROW('op'::text, granted.item_id, link.op_type, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, link.parent, granted.item_id, 'vfs_acl_entries'::text, granted.id)::public.vfs_feed_entry AS "row"
-            FROM (unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+            FROM (unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
               CROSS JOIN LATERAL public.vfs_links_told(granted.item_id) link(parent, op_type))
            WHERE vfs_acl_grants.is_new
          UNION ALL
@@ -203,17 +222,17 @@ CREATE FUNCTION public.vfs_acl_grants(entries public.vfs_acl_entries[], is_new b
              3,
              ((other.principal_type || ' '::text) || other.principal_id),
              ROW('op'::text, granted.item_id, other.op_type, NULL::text, NULL::text, other.principal_type, other.principal_id, other.access_level, NULL::text, NULL::text, 'vfs_acl_entries_again'::text, granted.id)::public.vfs_feed_entry AS "row"
-            FROM (unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+            FROM (unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
               CROSS JOIN LATERAL public.vfs_acl_told(granted.item_id) other(principal_type, principal_id, op_type, access_level))
            WHERE (vfs_acl_grants.is_new AND (NOT (EXISTS ( SELECT
-                    FROM unnest(vfs_acl_grants.entries) same(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+                    FROM unnest(vfs_acl_grants.entries) same(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
                    WHERE ((same.item_id = granted.item_id) AND (same.principal_type = other.principal_type) AND (same.principal_id = other.principal_id))))))
          UNION ALL
           SELECT granted.id,
              4,
              NULL::text AS text,
              ROW('change'::text, granted.item_id, 'acl'::text, granted.granted_by, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text)::public.vfs_feed_entry AS "row"
-            FROM unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)) told
+            FROM unnest(vfs_acl_grants.entries) granted(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)) told
    ORDER BY (told.id COLLATE "C"), told.n, (told.link COLLATE "C");
 END;
 
@@ -272,12 +291,12 @@ CREATE FUNCTION public.vfs_acl_removals(entries public.vfs_acl_entries[]) RETURN
     FROM ( SELECT lost.id,
              1 AS n,
              ROW('op'::text, lost.item_id, 'acl_remove'::text, lost.granted_by, NULL::text, lost.principal_type, lost.principal_id, NULL::text, NULL::text, NULL::text, 'vfs_acl_entries'::text, lost.id)::public.vfs_feed_entry AS entry
-            FROM unnest(vfs_acl_removals.entries) lost(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+            FROM unnest(vfs_acl_removals.entries) lost(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
          UNION ALL
           SELECT lost.id,
              2,
              ROW('change'::text, lost.item_id, 'acl'::text, lost.granted_by, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text)::public.vfs_feed_entry AS "row"
-            FROM (unnest(vfs_acl_removals.entries) lost(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at)
+            FROM (unnest(vfs_acl_removals.entries) lost(id, item_id, principal_type, principal_id, access_level, wrapped_session_key, wrapped_hierarchical_key, granted_by, created_at, updated_at, expires_at, revoked_at, end_told_of)
               JOIN public.vfs_registry item ON ((item.id = lost.item_id)))) told
    ORDER BY (told.id COLLATE "C"), told.n;
 END;
@@ -1280,6 +1299,8 @@ CREATE INDEX user_organizations_organization_idx ON public.user_organizations US
 
 CREATE INDEX vfs_acl_entries_active_idx ON public.vfs_acl_entries USING btree (principal_type, principal_id, revoked_at, expires_at);
 
+CREATE INDEX vfs_acl_entries_ending_idx ON public.vfs_acl_entries USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (end_told_of IS DISTINCT FROM expires_at));
+
 CREATE INDEX vfs_acl_entries_item_idx ON public.vfs_acl_entries USING btree (item_id);
 
 CREATE INDEX vfs_acl_entries_principal_idx ON public.vfs_acl_entries USING btree (principal_type, principal_id);
@@ -1331,6 +1352,8 @@ CREATE TRIGGER vfs_acl_entries_emit_delete AFTER DELETE ON public.vfs_acl_entrie
 CREATE TRIGGER vfs_acl_entries_emit_insert AFTER INSERT ON public.vfs_acl_entries REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION public.vfs_acl_entries_emit_insert();
 
 CREATE TRIGGER vfs_acl_entries_emit_update AFTER UPDATE ON public.vfs_acl_entries REFERENCING OLD TABLE AS was NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION public.vfs_acl_entries_emit_update();
+
+CREATE TRIGGER vfs_acl_entries_note_end BEFORE INSERT OR UPDATE OF expires_at ON public.vfs_acl_entries FOR EACH ROW EXECUTE FUNCTION public.vfs_acl_entries_note_end();
 
 CREATE TRIGGER vfs_legacy_guard BEFORE INSERT ON public.vfs_blob_marks FOR EACH ROW EXECUTE FUNCTION public.vfs_legacy_guard('blob_id');
 

@@ -3,7 +3,9 @@
 //! Push: A pushes operations over HTTP, 100 in a request, from 4 connections; B inserts rows of the same width with the
 //! same keys and indexes, 100 in a transaction, from 4 connections. Pull: A reads the whole feed over HTTP in pages of
 //! 500; B reads the same rows with the bare keyset SELECT. Both sides wait for the disk on every commit. The pull is
-//! taken at two lengths of the log, the push in front of both.
+//! taken at two lengths of the log, the push in front of both: 20,000 operations, and as many as stand behind the
+//! number of pairs on the command line, or a million. What each costs at the second length is told in times of what it
+//! costs at the first.
 //!
 //! The same again beside `pouchdb-server`: documents of the same fields in bulk requests of 100 from 4 connections, and
 //! its feed of changes with documents in pages of 500. It writes to LevelDB and does not wait for the disk.
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use bench::{Failure, Pairs, Spread, describe, pairs_wanted, pouchdb, root};
+use bench::{Failure, Pairs, Spread, describe, pouchdb, root};
 use testkit::{Cluster, ClusterOptions, Database, Port, Program, Running, eventually};
 use tidegate_store::postgres::{Address, Session, Type};
 use tokio::runtime::Runtime;
@@ -33,8 +35,11 @@ const REQUESTS: u64 = 50;
 const PAGE: u64 = 500;
 /// Operations that are pulled in one run.
 const PULLED: u64 = 20_000;
-/// Operations in the log: few, and many.
-const LOGS: [u64; 2] = [20_000, 1_000_000];
+/// Operations in the log: few, and many unless the command line says how many.
+const FEW: u64 = 20_000;
+const MANY: u64 = 1_000_000;
+/// Fewest pairs that make a figure.
+const FEWEST: usize = 5;
 /// Writes whose way to another client is timed.
 const HEARD: usize = 200;
 /// How long the server may take to start.
@@ -75,18 +80,24 @@ struct Bench {
 }
 
 fn measure() -> Result<(), Failure> {
-    let count = pairs_wanted()?;
+    let (count, many) = wanted()?;
     let mut bench = Bench::start()?;
     println!("machine: {}", describe());
-    for log in LOGS {
+    let mut costs = Vec::new();
+    for log in [FEW, many] {
         bench.fill(log)?;
-        let pairs = {
+        let pushed = {
             let cell = std::cell::RefCell::new(&mut bench);
             Pairs::take(count, || cell.borrow_mut().push(), || cell.borrow_mut().insert())?
         };
-        tell(&format!("push before {log} operations"), &pairs)?;
-        let pairs = Pairs::take(count, || bench.pull(), || bench.select())?;
-        tell(&format!("pull of {PULLED} out of {log} operations"), &pairs)?;
+        tell(&format!("push before {log} operations"), &pushed)?;
+        let pulled = Pairs::take(count, || bench.pull(), || bench.select())?;
+        tell(&format!("pull of {PULLED} out of {log} operations"), &pulled)?;
+        costs.push((pushed, pulled));
+    }
+    if let [(push_few, pull_few), (push_many, pull_many)] = costs.as_slice() {
+        tell_flatness("a push", push_few, push_many, many);
+        tell_flatness("a pull", pull_few, pull_many, many);
     }
     let (peer, version) = Peer::start(&bench)?;
     let cell = std::cell::RefCell::new(&mut bench);
@@ -110,6 +121,32 @@ fn measure() -> Result<(), Failure> {
     }
     println!("machine after: {}", describe());
     Ok(())
+}
+
+/// The number of pairs, and of operations in the longer log.
+fn wanted() -> Result<(usize, u64), Failure> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = match words.as_slice() {
+        [] => Some((FEWEST, MANY)),
+        [pairs] => pairs.parse().ok().map(|pairs| (pairs, MANY)),
+        [pairs, operations] => pairs.parse().ok().zip(operations.parse().ok()),
+        _ => None,
+    };
+    wanted.filter(|(pairs, operations)| *pairs >= FEWEST && *operations >= FEW).ok_or_else(|| {
+        let usage = format!("usage: [PAIRS [OPERATIONS]], {FEWEST} pairs or more, {FEW} operations or more");
+        Failure::new(usage)
+    })
+}
+
+/// What the server and the database take behind many operations, in times of what they take behind few.
+fn tell_flatness(what: &str, few: &Pairs, many: &Pairs, operations: u64) {
+    let times =
+        |few: Option<Spread>, many: Option<Spread>| many.zip(few).map(|(many, few)| many.median / few.median);
+    if let (Some(ours), Some(bare)) = (times(few.a(), many.a()), times(few.b(), many.b())) {
+        println!(
+            "{what} behind {operations} operations takes {ours:.2} times what it takes behind {FEW}; bare SQL: {bare:.2} times"
+        );
+    }
 }
 
 fn tell(what: &str, pairs: &Pairs) -> Result<(), Failure> {
@@ -306,7 +343,8 @@ impl Bench {
                 session.execute(sql, &[(&now, Type::INT4)]).await.map_err(Failure::of("fill the log"))?;
                 left -= now;
             }
-            for sql in ["VACUUM ANALYZE vfs_crdt_ops", "CHECKPOINT"] {
+            // As the server would have left it: the newest write of the replica that all of these are of.
+            for sql in [include_str!("vfs_sync/head.sql"), "VACUUM ANALYZE vfs_crdt_ops", "CHECKPOINT"] {
                 session.run(sql).await.map_err(Failure::of("prepare"))?;
             }
             Ok(())

@@ -4,15 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tidegate_store::kv::{Entry, Key};
+use tidegate_store::kv::{Entry, Key, PAGE_MAX};
 
 use crate::asking::Asking;
 use crate::{Plan, RekeyError};
 
 /// Most records of one scan.
 const SCANNED_MAX: usize = 2_000_000;
-/// Records of one page: their bodies are read.
-const PAGE: usize = 200;
+/// Records whose bodies are read at once, at first and at most. How large they are is known only then.
+const BODIES_FIRST: usize = 16;
+const BODIES_MAX: usize = 128;
+/// Bytes that they should have together at most; the next ones are fewer where they had more.
+const BODIES_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that are kept of one record that is not JSON, and of all of them: enough to find a name in it.
+const UNREADABLE_BYTES: usize = 64 * 1024;
+const UNREADABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One scan of the records that are rewritten in place, for all the subjects of a cohort: by whom they name.
 ///
@@ -26,6 +32,8 @@ struct Scanned {
     named: BTreeMap<String, BTreeMap<String, Vec<Key>>>,
     /// By rule: keys of what is not JSON, and its text.
     unreadable: Vec<Unreadable>,
+    /// Of their texts.
+    unreadable_bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -37,12 +45,12 @@ struct Unreadable {
 
 impl InPlaceOwners {
     pub(crate) async fn scan(store: &Asking, plan: &Plan) -> Result<Self, RekeyError> {
-        let (mut owners, mut scanned) = (Scanned::default(), 0);
+        let (mut owners, mut scanned, mut at_once) = (Scanned::default(), 0, BODIES_FIRST);
         for rule in plan.rules.iter().filter(|rule| rule.is_in_place()) {
             let mut after: Option<Key> = None;
             loop {
-                let page = store.list(&rule.namespace, rule.prefix(), after.as_ref(), PAGE).await?;
-                let keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
+                let page = store.list(&rule.namespace, rule.prefix(), after.as_ref(), PAGE_MAX).await?;
+                let mut keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
                 scanned += keys.len();
                 if scanned > SCANNED_MAX {
                     return Err(RekeyError::TooMany {
@@ -50,12 +58,27 @@ impl InPlaceOwners {
                         limit: SCANNED_MAX,
                     });
                 }
-                for (key, entry) in keys.iter().zip(store.get_many(&rule.namespace, &keys).await?) {
-                    if let Some(entry) = entry {
+                after = keys.last().cloned();
+                while !keys.is_empty() {
+                    let rest = keys.split_off(at_once.min(keys.len()));
+                    let mut bytes = 0;
+                    for (key, entry) in keys.iter().zip(store.get_many(&rule.namespace, &keys).await?) {
+                        let Some(entry) = entry else { continue };
+                        bytes += entry.value.len();
                         owners.take(&rule.name, &rule.proof_pointers, key, &entry);
                     }
+                    if owners.unreadable_bytes > UNREADABLE_BYTES_MAX {
+                        return Err(RekeyError::TooMany {
+                            what: "bytes of records in place that are not JSON",
+                            limit: UNREADABLE_BYTES_MAX,
+                        });
+                    }
+                    at_once = match bytes > BODIES_BYTES {
+                        true => (at_once / 4).max(1),
+                        false => (at_once * 2).min(BODIES_MAX),
+                    };
+                    keys = rest;
                 }
-                after = keys.into_iter().last();
                 if page.complete {
                     break;
                 }
@@ -88,8 +111,9 @@ impl InPlaceOwners {
 impl Scanned {
     fn take(&mut self, rule: &str, pointers: &[String], key: &Key, entry: &Entry) {
         let Ok(body) = serde_json::from_slice::<Value>(&entry.value) else {
-            // Enough to find a name in it.
-            let text = String::from_utf8_lossy(&entry.value).chars().take(64 * 1024).collect();
+            let (start, _) = entry.value.split_at(entry.value.len().min(UNREADABLE_BYTES));
+            let text = String::from_utf8_lossy(start).into_owned();
+            self.unreadable_bytes += text.len();
             self.unreadable.push(Unreadable { rule: rule.to_owned(), key: key.clone(), text });
             return;
         };

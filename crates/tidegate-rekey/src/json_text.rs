@@ -34,6 +34,70 @@ pub(crate) fn patched<'t>(text: &'t str, before: &Value, after: &Value) -> Cow<'
     Cow::Owned(parts.and_then(|parts| spliced(text, &parts)).unwrap_or_else(|| after.to_string()))
 }
 
+/// The text with what these pointers name replaced by what `after` has there; `after` differs nowhere else.
+pub(crate) fn replaced(text: &str, after: &Value, pointers: &[&str]) -> String {
+    let names = |pointer: &&str| -> Vec<String> {
+        let names = pointer.split('/').skip(1);
+        names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
+    };
+    let paths: Vec<Vec<String>> = pointers.iter().map(names).collect();
+    let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
+    let mut out = String::with_capacity(text.len() + 64);
+    match replace_in(&mut out, text, after, &paths) {
+        Some(()) => out,
+        None => after.to_string(),
+    }
+}
+
+/// Writes a part. None: it cannot be told where its parts are.
+fn replace_in(out: &mut String, text: &str, after: &Value, paths: &[&[String]]) -> Option<()> {
+    if paths.iter().any(|path| path.is_empty()) {
+        out.push_str(&after.to_string());
+        return Some(());
+    }
+    let mut at = 0;
+    let mut part = |raw: &RawValue, name: &str, after: &Value| {
+        let mut rests: Vec<&[String]> = Vec::new();
+        for path in paths {
+            if let Some((first, rest)) = path.split_first()
+                && first == name
+            {
+                rests.push(rest);
+            }
+        }
+        if rests.is_empty() {
+            return Some(());
+        }
+        let start = (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        out.push_str(text.get(at..start)?);
+        replace_in(out, raw.get(), after, &rests)?;
+        at = start + raw.get().len();
+        Some(())
+    };
+    match after {
+        Value::Object(fields) => {
+            let Named(named) = serde_json::from_str(text).ok()?;
+            // A key that is there twice has only its last value in `after`: such an object is written anew.
+            if named.len() != fields.len() {
+                out.push_str(&after.to_string());
+                return Some(());
+            }
+            for ((name, raw), after) in named.iter().zip(fields.values()) {
+                part(raw, name, after)?;
+            }
+        }
+        Value::Array(values) => {
+            let Elements(elements) = serde_json::from_str(text).ok()?;
+            for (index, (raw, after)) in elements.iter().zip(values).enumerate() {
+                part(raw, &index.to_string(), after)?;
+            }
+        }
+        _ => return None,
+    }
+    out.push_str(text.get(at..)?);
+    Some(())
+}
+
 /// The text with its parts patched. Each part is a slice of the text, in order.
 fn spliced(text: &str, parts: &[(&str, &Value, &Value)]) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 64);
@@ -50,6 +114,9 @@ fn spliced(text: &str, parts: &[(&str, &Value, &Value)]) -> Option<String> {
 
 /// The values of an object, as they are written, in order and with repeated keys.
 struct Fields<'a>(Vec<&'a RawValue>);
+
+/// The fields of an object, as they are written, in order and with repeated keys.
+struct Named<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// The elements of an array, as they are written.
 struct Elements<'a>(Vec<&'a RawValue>);
@@ -73,6 +140,53 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
         }
         deserializer.deserialize_map(Seen)
+    }
+}
+
+impl<'de> Deserialize<'de> for Named<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Named<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+                    fields.push((name, map.next_value::<&'de RawValue>()?));
+                }
+                Ok(Named(fields))
+            }
+        }
+        deserializer.deserialize_map(Seen)
+    }
+}
+
+/// A key, borrowed where nothing in it is escaped.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Seen)
     }
 }
 
@@ -108,7 +222,21 @@ mod tests {
         let before: Value = serde_json::from_str(text).unwrap();
         let mut after = before.clone();
         *after.pointer_mut(pointer).unwrap() = to;
-        patched(text, &before, &after).into_owned()
+        let patched = patched(text, &before, &after).into_owned();
+        assert_eq!(replaced(text, &after, &[pointer]), patched, "the two ways differ");
+        patched
+    }
+
+    #[test]
+    fn several_places_are_replaced_at_once_whatever_their_order_and_their_names() {
+        let text = r#"{ "a~/b": {"k": 1.0, "\u006b2":"x"}, "list":[0, "y" ], "userId": "James" , "n": 2e1}"#;
+        let mut after: Value = serde_json::from_str(text).unwrap();
+        for pointer in ["/userId", "/list/1", "/a~0~1b/k2"] {
+            *after.pointer_mut(pointer).unwrap() = json!("u-1");
+        }
+        let expected =
+            r#"{ "a~/b": {"k": 1.0, "\u006b2":"u-1"}, "list":[0, "u-1" ], "userId": "u-1" , "n": 2e1}"#;
+        assert_eq!(replaced(text, &after, &["/userId", "/list/1", "/a~0~1b/k2"]), expected);
     }
 
     #[test]

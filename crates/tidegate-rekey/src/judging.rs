@@ -1,6 +1,6 @@
 //! Reads records in pages and judges them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidegate_store::kv::{Entry, Key, KvError, Namespace, UnixSecond, Version};
 
@@ -12,7 +12,7 @@ use crate::payload::{Owner, rewritten};
 use crate::report::List;
 use crate::stream::Item;
 use crate::verdict::{Case, Copied, Decided, judge};
-use crate::{Claims, Plan, Refusal, RekeyError, Rule, RuleCounts, Subject, Verdict};
+use crate::{Claims, Kind, Plan, Refusal, RekeyError, Rule, RuleCounts, Subject, Verdict};
 
 /// Records of the first page; how large they are is not known then.
 const FIRST_PAGE: usize = 64;
@@ -20,6 +20,19 @@ const FIRST_PAGE: usize = 64;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Records of the largest page.
 const PAGE_RECORDS_MAX: usize = 500;
+
+/// New keys of one rule in one page from which on they are listed before they are read.
+const LISTED_FROM: usize = 16;
+
+/// The keys that may stand there, by the rules of which all are known.
+#[derive(Debug, Default)]
+struct StandingKeys(HashMap<usize, HashSet<Key>>);
+
+impl StandingKeys {
+    fn may_hold(&self, rule: usize, key: &Key) -> bool {
+        self.0.get(&rule).is_none_or(|keys| keys.contains(key))
+    }
+}
 
 /// A record that was judged.
 #[derive(Debug)]
@@ -115,7 +128,11 @@ impl<'a> Judging<'a> {
             self.learn(item).await?;
         }
         let keys: Vec<Option<Key>> = there.iter().map(|(item, _)| self.destination(item)).collect();
-        let wanted = there.iter().zip(&keys).map(|((item, _), key)| (item.rule, key.clone()));
+        let there_already = self.standing_at(&there, &keys).await?;
+        let wanted = there.iter().zip(&keys).map(|((item, _), key)| {
+            let key = key.as_ref().filter(|key| there_already.may_hold(item.rule, key));
+            (item.rule, key.cloned())
+        });
         let destinations = self.read(wanted).await?;
         let bytes = there.iter().map(|(_, entry)| entry.value.len());
         let bytes: usize = bytes.chain(destinations.iter().flatten().map(|entry| entry.value.len())).sum();
@@ -212,6 +229,39 @@ impl<'a> Judging<'a> {
         Ok(())
     }
 
+    /// Which new keys stand there, by one listing for each rule that has many here: most of them do not.
+    ///
+    /// One that comes to stand there afterwards refuses the batch, which holds that nothing does.
+    async fn standing_at(
+        &self,
+        there: &[(Item, Entry)],
+        keys: &[Option<Key>],
+    ) -> Result<StandingKeys, KvError> {
+        let mut by_rule: BTreeMap<usize, Vec<&Key>> = BTreeMap::new();
+        for ((item, _), key) in there.iter().zip(keys) {
+            by_rule.entry(item.rule).or_default().extend(key);
+        }
+        let mut standing = StandingKeys::default();
+        for (index, mut keys) in by_rule {
+            let Some(rule) = self.plan.rules.get(index) else { continue };
+            if keys.len() < LISTED_FROM || !matches!(rule.kind, Kind::Prefixed { .. }) {
+                continue;
+            }
+            keys.sort_unstable();
+            let (Some(first), Some(last)) = (keys.first(), keys.last()) else { continue };
+            let prefix = rule.keys_of(&self.subject.id);
+            let limit = keys.len() / 2;
+            let page = self.store.list(&rule.namespace, &prefix, Some(*first), limit).await?;
+            if page.complete || page.entries.last().is_some_and(|listed| listed.key >= **last) {
+                let mut found: HashSet<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
+                // A listing starts behind it.
+                found.insert((*first).clone());
+                standing.0.insert(index, found);
+            }
+        }
+        Ok(standing)
+    }
+
     /// What stands at each of these keys of a rule, in their order; one call a namespace.
     async fn read(
         &self,
@@ -266,7 +316,7 @@ impl<'a> Judging<'a> {
             let (plan, subject, spelling) = (self.plan, self.subject, &*item.spelling);
             // How a decision rewrites it makes no difference to its time.
             let owner = Owner { plan, rule, subject, spelling, given: false };
-            if let Ok(payload) = rewritten(owner, &source, body.as_ref())
+            if let Ok(payload) = rewritten(owner, &source, body)
                 && source.expires_at.is_none_or(|end| end > now)
             {
                 let (value, metadata) = (payload.value, payload.metadata);

@@ -116,6 +116,7 @@ mod change_clock;
 mod claims;
 mod clean;
 mod counts;
+pub mod crash;
 mod decisions;
 mod document;
 mod draft;

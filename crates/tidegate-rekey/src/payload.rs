@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tidegate_store::kv::{Entry, METADATA_MAX_BYTES, VALUE_MAX_BYTES};
 
-use crate::json_text::patched;
+use crate::json_text::{patched, replaced};
 use crate::{Plan, Reason, Rule, Subject};
 
 /// A record as it is to be written.
@@ -29,17 +29,13 @@ pub(crate) struct Owner<'a> {
 }
 
 /// The record with the names in it replaced. `body` is its parsed value; none: it is opaque.
-pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<&Value>) -> Result<Payload, Reason> {
+pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<Value>) -> Result<Payload, Reason> {
     let (value, after) = match body {
         None => (source.value.clone(), None),
-        Some(before) => {
-            let mut after = before.clone();
-            owner.rewrite_body(&mut after);
+        Some(mut body) => {
             let text = String::from_utf8_lossy(&source.value);
-            match patched(&text, before, &after) {
-                Cow::Borrowed(_) => (source.value.clone(), Some(after)),
-                Cow::Owned(text) => (Bytes::from(text), Some(after)),
-            }
+            let value = owner.rewrite(&text, &mut body).map_or_else(|| source.value.clone(), Bytes::from);
+            (value, Some(body))
         }
     };
     let metadata = source.metadata.as_ref().map(|text| owner.rewrite_metadata(text));
@@ -55,26 +51,47 @@ pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<&Value>) 
     }
 }
 
-impl Owner<'_> {
+impl<'o> Owner<'o> {
     /// Whether this text names the subject in an old way.
     fn is_old_name(self, text: &str) -> bool {
         text == self.spelling || self.subject.is_spelling(text)
     }
 
-    fn rewrite_body(self, body: &mut Value) {
+    /// Replaces the names in a body. The text that it has then; none: the same.
+    fn rewrite(self, text: &str, body: &mut Value) -> Option<String> {
+        let (rule, subject, spelling) = (self.rule, self.subject, self.spelling);
+        if self.plan.rewrite.changes(rule, subject, spelling, body) {
+            let before = body.clone();
+            self.follow_pointers(body);
+            self.plan.rewrite.body(rule, subject, spelling, body);
+            return match patched(text, &before, body) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(text) => Some(text),
+            };
+        }
+        let changed = self.follow_pointers(body);
+        (!changed.is_empty()).then(|| replaced(text, body, &changed))
+    }
+
+    /// Replaces what the rule points at; which pointers did.
+    fn follow_pointers(self, body: &mut Value) -> Vec<&'o str> {
         let id = &self.subject.id;
+        let mut changed = Vec::new();
         for pointer in &self.rule.owner_pointers {
             let Some(found) = body.pointer_mut(pointer) else { continue };
             // Whoever decided that the record is the subject's decided that whom it names is not the owner.
             let is_decided = self.given && self.rule.proof_pointers.contains(pointer);
             if is_decided || found.as_str().is_some_and(|text| self.is_old_name(text)) {
                 *found = Value::from(id.as_str());
+                changed.push(pointer.as_str());
             }
         }
         for pointer in &self.rule.key_pointers {
-            self.rewrite_key_at(body, pointer);
+            if self.rewrite_key_at(body, pointer) {
+                changed.push(pointer.as_str());
+            }
         }
-        self.plan.rewrite.body(self.rule, self.subject, self.spelling, body);
+        changed
     }
 
     fn rewrite_metadata(self, text: &str) -> String {
@@ -88,12 +105,15 @@ impl Owner<'_> {
         patched(text, &before, &after).into_owned()
     }
 
-    fn rewrite_key_at(self, body: &mut Value, pointer: &str) {
+    /// Whether a legacy key stood there; it is the new one then.
+    fn rewrite_key_at(self, body: &mut Value, pointer: &str) -> bool {
         if let Some(Value::String(key)) = body.pointer_mut(pointer)
             && let Some(moved) = self.moved_key(key)
         {
             *key = moved;
+            return true;
         }
+        false
     }
 
     /// The new form of a text that is a legacy key of any rule. Of two names that fit, the longer one is meant.

@@ -14,6 +14,12 @@ pub trait Rewrite: Send + Sync + Debug {
         record.to_owned()
     }
 
+    /// Whether [`Rewrite::body`] changes anything in this one. Where it says no, the body is not compared with itself.
+    fn changes(&self, rule: &Rule, subject: &Subject, spelling: &str, body: &Value) -> bool {
+        let _ = (rule, subject, spelling, body);
+        true
+    }
+
     /// Changes a body, after the pointers were followed.
     fn body(&self, rule: &Rule, subject: &Subject, spelling: &str, body: &mut Value) {
         let _ = (rule, subject, spelling, body);
@@ -24,4 +30,8 @@ pub trait Rewrite: Send + Sync + Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain;
 
-impl Rewrite for Plain {}
+impl Rewrite for Plain {
+    fn changes(&self, _rule: &Rule, _subject: &Subject, _spelling: &str, _body: &Value) -> bool {
+        false
+    }
+}

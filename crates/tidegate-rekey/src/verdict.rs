@@ -129,12 +129,10 @@ fn judged(case: &Case<'_>) -> Result<Verdict, Verdict> {
     if !given && !is_settled {
         owned(case, body.as_ref(), &spellings).map_err(Verdict::Quarantine)?;
     }
-    let spelling = match rule.is_in_place() {
-        true => spellings.first().copied().unwrap_or(case.spelling),
-        false => case.spelling,
-    };
+    let named = spellings.first().filter(|_| rule.is_in_place()).map(|named| (*named).to_owned());
+    let spelling = named.as_deref().unwrap_or(case.spelling);
     let owner = Owner { plan: case.plan, rule, subject: case.subject, spelling, given };
-    let payload = rewritten(owner, source, body.as_ref()).map_err(Verdict::Failed)?;
+    let payload = rewritten(owner, source, body).map_err(Verdict::Failed)?;
     match case.destination {
         _ if rule.is_in_place() => {}
         None if is_settled => return Err(Verdict::DeletedSince),

@@ -171,8 +171,12 @@ CREATE FUNCTION app.enter_tenant(community uuid) RETURNS uuid
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  PERFORM app.set_community_context(community);
-  PERFORM pg_advisory_xact_lock(hashtextextended(community::text, 7337002));
+  IF community IS NULL THEN
+    PERFORM app.set_community_context(community); -- which refuses it
+  END IF;
+  -- As app.set_community_context does, in one expression with the lock.
+  PERFORM set_config('app.community_id', community::text, true),
+          pg_advisory_xact_lock(hashtextextended(community::text, 7337002));
   RETURN community;
 END
 $$;
@@ -214,12 +218,11 @@ COMMENT ON FUNCTION app.done(uuid, text, jsonb, jsonb) IS 'Keeps an answer under
 CREATE FUNCTION app.spendable_micro(community uuid) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 AS $$
+DECLARE
+  moment timestamptz := clock_timestamp();
 BEGIN
-  RETURN (
-    SELECT least(coalesce(sum(total.remaining_micro), 0), 9223372036854775807)::bigint
-    FROM public.lot_totals AS total JOIN public.credit_lots AS lot ON lot.id = total.lot_id
-    WHERE total.community_id = community AND lot.community_id = community AND total.remaining_micro > 0
-      AND lot.status <> 'expired' AND (lot.expires_at IS NULL OR lot.expires_at > clock_timestamp()));
+  RETURN (SELECT least(coalesce(sum(remaining_micro), 0), 9223372036854775807)::bigint FROM public.lot_totals
+          WHERE community_id = community AND has_credit AND spend_by > moment);
 END
 $$;
 COMMENT ON FUNCTION app.spendable_micro(uuid) IS 'What a tenant can spend now, in micro-dollars.';
@@ -237,39 +240,44 @@ CREATE FUNCTION app.take_from_lots(community uuid, amount bigint, tag text) RETU
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
+  moment timestamptz := clock_timestamp();
   needed bigint := amount;
-  lots   jsonb := '[]';
   lot    record;
-  take   bigint;
+  takes  jsonb := '[]';
+  drains uuid[] := '{}';
+  ends   uuid;
 BEGIN
-  FOR lot IN
-    SELECT total.lot_id, total.remaining_micro, found.status
-    FROM public.lot_totals AS total JOIN public.credit_lots AS found ON found.id = total.lot_id
-    WHERE total.community_id = community AND found.community_id = community AND total.remaining_micro > 0
-      AND found.status <> 'expired' AND (found.expires_at IS NULL OR found.expires_at > clock_timestamp())
-    ORDER BY found.expires_at NULLS LAST, found.created_at, found.id
-  LOOP
-    -- Before the first entry is written, all of them must suffice: nothing is taken in part.
-    IF needed = amount AND lot.remaining_micro < amount AND app.spendable_micro(community) < amount THEN
-      RETURN NULL;
-    END IF;
-    take := least(needed, lot.remaining_micro);
+  SELECT lot_id, remaining_micro INTO lot FROM public.lot_totals
+  WHERE community_id = community AND has_credit AND spend_by > moment
+  ORDER BY spend_by, minted_at, lot_id LIMIT 1;
+  IF lot.remaining_micro > amount THEN
+    -- Nearly always: one lot suffices, and something is left of it.
     INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
-    VALUES (lot.lot_id, community, 'debit', take, tag);
-    IF take = lot.remaining_micro AND lot.status = 'active' THEN
-      PERFORM app.update_lot_status(lot.lot_id, 'depleted');
+    VALUES (lot.lot_id, community, 'debit', amount, tag);
+    RETURN jsonb_build_array(jsonb_build_object('lot', lot.lot_id, 'micro', amount));
+  END IF;
+  FOR lot IN
+    SELECT lot_id, remaining_micro FROM public.lot_totals
+    WHERE community_id = community AND has_credit AND spend_by > moment
+    ORDER BY spend_by, minted_at, lot_id
+  LOOP
+    takes := takes || jsonb_build_object('lot', lot.lot_id, 'micro', least(needed, lot.remaining_micro));
+    IF lot.remaining_micro <= needed THEN
+      drains := drains || lot.lot_id;
     END IF;
-    lots := lots || jsonb_build_object('lot', lot.lot_id, 'micro', take);
-    needed := needed - take;
+    needed := needed - least(needed, lot.remaining_micro);
     EXIT WHEN needed = 0;
   END LOOP;
-  IF needed = amount THEN
+  IF needed > 0 THEN
     RETURN NULL;
-  ELSIF needed > 0 THEN
-    -- A lot expired between the two looks.
-    RAISE EXCEPTION 'lots expired while they were spent' USING ERRCODE = '40001';
   END IF;
-  RETURN lots;
+  INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
+  SELECT (take.value ->> 'lot')::uuid, community, 'debit', (take.value ->> 'micro')::bigint, tag
+  FROM jsonb_array_elements(takes) AS take (value);
+  FOREACH ends IN ARRAY drains LOOP
+    PERFORM app.update_lot_status(ends, 'depleted');
+  END LOOP;
+  RETURN takes;
 END
 $$;
 COMMENT ON FUNCTION app.take_from_lots(uuid, bigint, text) IS 'Debits an amount, earliest expiry first, then oldest; null, and nothing debited, if it is not there. The tenant''s lock is held.';
@@ -372,24 +380,106 @@ END
 $$;
 COMMENT ON FUNCTION app.debit(uuid, text, bigint) IS 'Takes an amount from a tenant''s lots, all of it or nothing.';
 
-CREATE FUNCTION app.debit_many(community uuid, debits jsonb) RETURNS jsonb
+CREATE FUNCTION app.debit_many(community uuid, keys text[], amounts bigint[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-  answers jsonb := '[]';
-  debit   record;
+  moment     timestamptz;
+  may_spend  boolean;
+  wanted     numeric; -- an amount that all of them together do not exceed
+  spendable  numeric := 0;
+  lot        record;
+  lots       uuid[] := '{}'; -- in the order of spending, and beside it what is left of each
+  lefts      bigint[] := '{}';
+  current    integer := 1; -- the lot that is being spent
+  ends       integer;
+  asked      record;
+  repeats    integer[] := array_fill(NULL::integer, ARRAY[cardinality(keys)]); -- by a key's first place, where it was done
+  answer     jsonb;
+  answers    jsonb[] := '{}';
+  needed     bigint;
+  take       bigint;
+  takes      jsonb;
+  entry_lots uuid[] := '{}';
+  entry_micros bigint[] := '{}';
+  entry_keys text[] := '{}';
+  done       integer[] := '{}';
 BEGIN
   PERFORM app.enter_tenant(community);
-  FOR debit IN
-    SELECT entry.value ->> 'key' AS key, (entry.value ->> 'amountMicro')::bigint AS amount
-    FROM jsonb_array_elements(debits) WITH ORDINALITY AS entry (value, n) ORDER BY n
+  moment := clock_timestamp();
+  may_spend := app.is_open(community);
+  wanted := (SELECT sum(amount) FROM unnest(amounts) AS amount WHERE app.is_amount(amount));
+  FOR lot IN
+    SELECT lot_id, remaining_micro FROM public.lot_totals
+    WHERE community_id = community AND has_credit AND spend_by > moment
+    ORDER BY spend_by, minted_at, lot_id
   LOOP
-    answers := answers || app.debit(community, debit.key, debit.amount);
+    lots := lots || lot.lot_id;
+    lefts := lefts || lot.remaining_micro;
+    spendable := spendable + lot.remaining_micro;
+    EXIT WHEN spendable >= wanted;
   END LOOP;
-  RETURN answers;
+
+  FOR asked IN
+    SELECT debit.n, debit.key, debit.amount, known.request, known.answer,
+           min(debit.n) OVER (PARTITION BY debit.key COLLATE "C") AS first
+    FROM unnest(keys, amounts) WITH ORDINALITY AS debit (key, amount, n)
+    LEFT JOIN LATERAL (
+      SELECT kept.request, kept.answer FROM public.ledger_requests AS kept
+      WHERE kept.community_id = community AND kept.request_key = 'debit:' || debit.key
+      LIMIT 1 -- each key is looked up by itself, whatever the planner thinks of how many there are
+    ) AS known ON true
+    ORDER BY debit.n
+  LOOP
+    IF asked.request IS NULL AND repeats[asked.first] IS NOT NULL THEN
+      asked.request := jsonb_build_object('amountMicro', amounts[repeats[asked.first]]);
+      asked.answer := answers[repeats[asked.first]];
+    END IF;
+    IF asked.request IS NOT NULL THEN
+      answer := CASE WHEN asked.request = jsonb_build_object('amountMicro', asked.amount) THEN asked.answer
+                ELSE jsonb_build_object('reason', 'IDEMPOTENCY_CONFLICT', 'known', asked.request) END;
+    ELSIF NOT app.is_amount(asked.amount) THEN
+      answer := jsonb_build_object('reason', 'INVALID_AMOUNT');
+    ELSIF NOT may_spend THEN
+      answer := jsonb_build_object('reason', 'CIRCUIT_OPEN');
+    ELSIF asked.amount > spendable THEN
+      answer := jsonb_build_object('reason', 'BUDGET_EXCEEDED', 'availableMicro', least(spendable, 9223372036854775807));
+    ELSE
+      needed := asked.amount;
+      spendable := spendable - needed;
+      takes := '[]';
+      WHILE needed > 0 LOOP
+        take := least(needed, lefts[current]);
+        takes := takes || jsonb_build_object('lot', lots[current], 'micro', take);
+        entry_lots := entry_lots || lots[current];
+        entry_micros := entry_micros || take;
+        entry_keys := entry_keys || asked.key;
+        needed := needed - take;
+        lefts[current] := lefts[current] - take;
+        IF lefts[current] = 0 THEN
+          current := current + 1;
+        END IF;
+      END LOOP;
+      answer := jsonb_build_object('status', 'debited', 'amountMicro', asked.amount, 'lots', takes);
+      done := done || asked.n::integer;
+      repeats[asked.first] := asked.n;
+    END IF;
+    answers := answers || answer;
+  END LOOP;
+
+  INSERT INTO public.lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id)
+  SELECT entry.lot, community, 'debit', entry.micro, 'debit:' || entry.key
+  FROM unnest(entry_lots, entry_micros, entry_keys) AS entry (lot, micro, key);
+  INSERT INTO public.ledger_requests (community_id, request_key, request, answer)
+  SELECT community, 'debit:' || keys[place], jsonb_build_object('amountMicro', amounts[place]), answers[place]
+  FROM unnest(done) AS place;
+  FOR ends IN 1 .. current - 1 LOOP
+    PERFORM app.update_lot_status(lots[ends], 'depleted');
+  END LOOP;
+  RETURN to_jsonb(answers);
 END
 $$;
-COMMENT ON FUNCTION app.debit_many(uuid, jsonb) IS 'Many debits in one transaction, each with its own answer: one that is refused does not stop the others.';
+COMMENT ON FUNCTION app.debit_many(uuid, text[], bigint[]) IS 'Many debits in one transaction, each answered as app.debit would, one after the other: one that is refused does not stop the others.';
 
 CREATE FUNCTION app.credit_back(community uuid, key text, debit_key text, amount bigint) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -630,14 +720,14 @@ COMMENT ON FUNCTION app.reconcile(uuid, integer) IS 'Holds the next usage events
 REVOKE ALL ON FUNCTION app.enter_tenant(uuid), app.is_amount(bigint), app.repeated(uuid, text, jsonb),
   app.done(uuid, text, jsonb, jsonb), app.spendable_micro(uuid), app.is_open(uuid), app.take_from_lots(uuid, bigint, text),
   app.give_back(uuid, jsonb, bigint, bigint, text), app.mint(uuid, text, text, bigint, timestamptz, text),
-  app.debit(uuid, text, bigint), app.debit_many(uuid, jsonb), app.credit_back(uuid, text, text, bigint),
+  app.debit(uuid, text, bigint), app.debit_many(uuid, text[], bigint[]), app.credit_back(uuid, text, text, bigint),
   app.reserve(uuid, text, bigint, integer),
   app.finalize(uuid, text, text, bigint, text, bigint, text, text, integer, integer), app.release(uuid, text, text),
   app.sweep(uuid, integer), app.reconcile(uuid, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.enter_tenant(uuid), app.is_amount(bigint), app.repeated(uuid, text, jsonb),
   app.done(uuid, text, jsonb, jsonb), app.spendable_micro(uuid), app.is_open(uuid), app.take_from_lots(uuid, bigint, text),
   app.give_back(uuid, jsonb, bigint, bigint, text), app.mint(uuid, text, text, bigint, timestamptz, text),
-  app.debit(uuid, text, bigint), app.debit_many(uuid, jsonb), app.credit_back(uuid, text, text, bigint),
+  app.debit(uuid, text, bigint), app.debit_many(uuid, text[], bigint[]), app.credit_back(uuid, text, text, bigint),
   app.reserve(uuid, text, bigint, integer),
   app.finalize(uuid, text, text, bigint, text, bigint, text, text, integer, integer), app.release(uuid, text, text),
   app.sweep(uuid, integer), app.reconcile(uuid, integer) TO arrakis_app;

@@ -45,7 +45,7 @@ impl App {
     /// [`LedgerError`].
     pub async fn is_ready(&self) -> Result<bool, LedgerError> {
         let session = self.ledger.application().get().await?;
-        let sql = "SELECT to_regprocedure('app.debit_many(uuid, jsonb)') IS NOT NULL";
+        let sql = "SELECT to_regprocedure('app.debit_many(uuid, text[], bigint[])') IS NOT NULL";
         let rows = session.query(sql, &[]).await?;
         Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false))
     }

@@ -25,7 +25,7 @@
 //! | module | in one sentence |
 //! |---|---|
 //! | [`operations`], [`outcome`] | mint, debit, reserve, finalize, and what each came to |
-//! | [`payments`], [`notice`] | the provider's notices, and one lot for each payment |
+//! | [`payments`], [`notice`], [`provider`] | the provider's notices, what it is asked where none came, and one lot for each payment |
 //! | [`keys`] | public keys of services, and the tokens that they sign |
 //! | [`conservation`] | a counter against the journal, and the breaker |
 //! | [`verify`], [`statement`] | everything that must hold; what happened to a tenant |
@@ -51,11 +51,13 @@ pub mod config;
 pub mod conservation;
 pub mod http;
 pub mod keys;
+mod lanes;
 mod migrations;
 pub mod notice;
 pub mod operations;
 pub mod outcome;
 pub mod payments;
+pub mod provider;
 mod runbook;
 pub mod serve;
 pub mod statement;

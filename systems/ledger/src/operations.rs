@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidegate_store::postgres::{
     Failure, FailureKind, Pool, PoolError, PoolOptions, Row, Session, ToSql, TxAttempts, TxOptions,
     TxOutcome, Type, quote_literal,
@@ -12,6 +12,7 @@ use tidegate_store::postgres::{
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::lanes::{Lane, Lanes, Waiting};
 use crate::outcome::Outcome;
 
 /// How often a statement is tried that lost against another one.
@@ -38,6 +39,34 @@ pub enum LedgerError {
     /// The system's address is not set.
     #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants cannot be done")]
     NoSystem,
+    /// Nothing was asked: too many of the tenant's requests wait already.
+    #[error("too many requests of this tenant wait already; ask again later, with the same key")]
+    Crowded,
+}
+
+impl LedgerError {
+    /// The same, for another one whom it concerns.
+    fn again(&self) -> LedgerError {
+        match self {
+            LedgerError::Store(failure) => LedgerError::Store(failure.clone()),
+            LedgerError::Pool(PoolError::Store(failure)) => {
+                LedgerError::Pool(PoolError::Store(failure.clone()))
+            }
+            LedgerError::Pool(PoolError::Exhausted { size, wait }) => {
+                LedgerError::Pool(PoolError::Exhausted { size: *size, wait: *wait })
+            }
+            LedgerError::Pool(PoolError::Closed) => LedgerError::Pool(PoolError::Closed),
+            LedgerError::Answer(what) => LedgerError::Answer(what.clone()),
+            LedgerError::NoSystem => LedgerError::NoSystem,
+            LedgerError::Crowded => LedgerError::Crowded,
+        }
+    }
+
+    /// Whether the database would not hold a value, so that nothing was done: of many requests perhaps only one's.
+    fn is_of_a_value(&self) -> bool {
+        let LedgerError::Store(failure) = self else { return false };
+        failure.sqlstate().is_some_and(|code| ["22", "23", "LG"].iter().any(|class| code.starts_with(class)))
+    }
 }
 
 /// How every transaction of several statements is made.
@@ -108,6 +137,7 @@ impl Mode {
 pub struct Ledger {
     application: Pool,
     system: Option<Pool>,
+    lanes: Lanes,
 }
 
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -128,7 +158,7 @@ impl Ledger {
         };
         let application = pool(&config.application, "ledger")?;
         let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
-        Ok(Ledger { application, system })
+        Ok(Ledger { application, system, lanes: Lanes::default() })
     }
 
     /// Sessions of the application.
@@ -145,8 +175,18 @@ impl Ledger {
         self.system.as_ref().ok_or(LedgerError::NoSystem)
     }
 
-    /// Asks one function of the database, again where it lost against another transaction.
-    async fn call(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Value, LedgerError> {
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Asks one function of the database for a tenant, again where it lost against another transaction.
+    async fn call(
+        &self,
+        community: Uuid,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Value, LedgerError> {
+        let _place = self.lanes.place(community).await?;
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -174,6 +214,7 @@ impl Ledger {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LedgerError> {
+        let _place = self.lanes.place(community).await?;
         let session = self.application.get().await?;
         let opening = format!("SELECT app.enter_tenant({})", quote_literal(&community.to_string()));
         let mut attempts = TxAttempts::new(&session, name, &OPTIONS, &opening);
@@ -206,8 +247,13 @@ impl Ledger {
             .ok_or_else(|| LedgerError::Answer(format!("nothing, asked for {name}")))
     }
 
-    async fn operation(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Outcome, LedgerError> {
-        let answer = self.call(sql, parameters).await?;
+    async fn operation(
+        &self,
+        community: Uuid,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Outcome, LedgerError> {
+        let answer = self.call(community, sql, parameters).await?;
         Outcome::read(answer.clone()).ok_or_else(|| LedgerError::Answer(answer.to_string()))
     }
 
@@ -234,10 +280,13 @@ impl Ledger {
             (&amount_micro, Type::INT8),
             (&expires_at, Type::TIMESTAMPTZ),
         ];
-        self.operation(sql, &parameters).await
+        self.operation(community, sql, &parameters).await
     }
 
     /// Takes an amount, earliest expiry first; all of it or nothing.
+    ///
+    /// Where another debit of the tenant is at the database, those that come meanwhile go there together behind it, each
+    /// with its own key and answer, and are answered once what holds all of them is committed.
     ///
     /// # Idempotence
     /// By the key: the same request is answered the same.
@@ -245,26 +294,87 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`].
     pub async fn debit(&self, community: Uuid, key: &str, amount_micro: i64) -> Result<Outcome, LedgerError> {
-        let parameters: [Parameter<'_>; 3] =
-            [(&community, Type::UUID), (&key, Type::TEXT), (&amount_micro, Type::INT8)];
-        self.operation("SELECT app.debit($1, $2, $3)::text", &parameters).await
+        match self.lanes.join(self, community, key, amount_micro)? {
+            Lane::First(_turn) => self.debit_alone(community, key, amount_micro).await,
+            Lane::Behind(told) => told
+                .await
+                .unwrap_or_else(|_| Err(LedgerError::Answer("nothing: the program is ending".to_owned()))),
+        }
     }
 
-    /// Many debits in one transaction, at most [`BATCH_MAX`]; each has its own outcome, in order.
+    /// One debit in a transaction of its own, whoever else asks: behind all others of its tenant.
+    ///
+    /// # Idempotence
+    /// By the key: the same request is answered the same.
     ///
     /// # Errors
     /// [`LedgerError`].
+    pub async fn debit_alone(
+        &self,
+        community: Uuid,
+        key: &str,
+        amount_micro: i64,
+    ) -> Result<Outcome, LedgerError> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&community, Type::UUID), (&key, Type::TEXT), (&amount_micro, Type::INT8)];
+        self.operation(community, "SELECT app.debit($1, $2, $3)::text", &parameters).await
+    }
+
+    /// Debits of several callers in one transaction; each caller is told what became of its own.
+    pub(crate) async fn debit_together(&self, community: Uuid, waiting: Vec<Waiting>) {
+        let debits: Vec<(&str, i64)> =
+            waiting.iter().map(|one| (one.key.as_str(), one.amount_micro)).collect();
+        let done = match debits.as_slice() {
+            [_] => None,
+            _ => match self.debit_many(community, &debits).await {
+                // Nothing was done, and it may be the fault of one: each by itself.
+                Err(error) if error.is_of_a_value() => None,
+                done => Some(done),
+            },
+        };
+        match done {
+            Some(Ok(outcomes)) => {
+                for (one, outcome) in waiting.into_iter().zip(outcomes) {
+                    // Who has gone away needs no answer.
+                    let _gone = one.answer.send(Ok(outcome));
+                }
+            }
+            Some(Err(error)) => {
+                for one in waiting {
+                    let _gone = one.answer.send(Err(error.again()));
+                }
+            }
+            None => {
+                for one in waiting {
+                    let outcome = self.debit_alone(community, &one.key, one.amount_micro).await;
+                    let _gone = one.answer.send(outcome);
+                }
+            }
+        }
+    }
+
+    /// Many debits in one transaction, at most [`BATCH_MAX`]; each has its own outcome, in order, as if they had been
+    /// asked for one after the other.
+    ///
+    /// # Idempotence
+    /// By each key.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; then nothing of it is done, or that is not known.
     pub async fn debit_many(
         &self,
         community: Uuid,
         debits: &[(&str, i64)],
     ) -> Result<Vec<Outcome>, LedgerError> {
-        let debits: Vec<Value> =
-            debits.iter().map(|(key, amount)| json!({ "key": key, "amountMicro": amount })).collect();
-        let debits = Value::Array(debits);
-        let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&debits, Type::JSONB)];
-        let answer = self.call("SELECT app.debit_many($1, $2)::text", &parameters).await?;
-        let Value::Array(answers) = answer else { return Err(LedgerError::Answer(answer.to_string())) };
+        let keys: Vec<&str> = debits.iter().map(|(key, _)| *key).collect();
+        let amounts: Vec<i64> = debits.iter().map(|(_, amount)| *amount).collect();
+        let parameters: [Parameter<'_>; 3] =
+            [(&community, Type::UUID), (&keys, Type::TEXT_ARRAY), (&amounts, Type::INT8_ARRAY)];
+        let answer = self.call(community, "SELECT app.debit_many($1, $2, $3)::text", &parameters).await?;
+        let answers = match answer {
+            Value::Array(answers) if answers.len() == debits.len() => answers,
+            other => return Err(LedgerError::Answer(other.to_string())),
+        };
         answers
             .into_iter()
             .map(|one| Outcome::read(one.clone()).ok_or_else(|| LedgerError::Answer(one.to_string())))
@@ -291,7 +401,7 @@ impl Ledger {
             (&debit_key, Type::TEXT),
             (&amount_micro, Type::INT8),
         ];
-        self.operation("SELECT app.credit_back($1, $2, $3, $4)::text", &parameters).await
+        self.operation(community, "SELECT app.credit_back($1, $2, $3, $4)::text", &parameters).await
     }
 
     /// Sets an amount aside.
@@ -314,7 +424,7 @@ impl Ledger {
             (&amount_micro, Type::INT8),
             (&seconds, Type::INT4),
         ];
-        self.operation("SELECT app.reserve($1, $2, $3, $4)::text", &parameters).await
+        self.operation(community, "SELECT app.reserve($1, $2, $3, $4)::text", &parameters).await
     }
 
     /// Charges what a use cost, gives the rest back, and writes the usage event.
@@ -344,7 +454,7 @@ impl Ledger {
             (&usage.tokens_output, Type::INT4),
         ];
         let sql = "SELECT app.finalize($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-        self.operation(sql, &parameters).await
+        self.operation(community, sql, &parameters).await
     }
 
     /// Gives a reservation back whole.
@@ -353,7 +463,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn release(&self, community: Uuid, reservation_id: &str) -> Result<Outcome, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&reservation_id, Type::TEXT)];
-        self.operation("SELECT app.release($1, $2, 'released')::text", &parameters).await
+        self.operation(community, "SELECT app.release($1, $2, 'released')::text", &parameters).await
     }
 
     /// Gives back reservations and expires lots of one tenant whose time is over, at most so many of each.
@@ -362,7 +472,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn sweep(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call("SELECT app.sweep($1, $2)::text", &parameters).await
+        self.call(community, "SELECT app.sweep($1, $2)::text", &parameters).await
     }
 
     /// Looks at the next usage events of one tenant, at most so many, and moves its cursor behind them.
@@ -371,7 +481,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn reconcile(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call("SELECT app.reconcile($1, $2)::text", &parameters).await
+        self.call(community, "SELECT app.reconcile($1, $2)::text", &parameters).await
     }
 
     /// What a tenant has: spendable, set aside, and its lots.

@@ -1,6 +1,7 @@
 //! What the program is told to do.
 
 mod grant_admin;
+mod index_keys;
 mod migrate;
 mod restore;
 mod seed;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate_store::kv;
+use tidegate_rekey::crash;
 use tokio::signal::unix::{SignalKind, signal};
 use trips::{App, user};
 
@@ -53,6 +54,8 @@ enum Command {
     KvSnapshot(snapshot::SnapshotArguments),
     /// Brings back what a file holds; says what that would lose unless told otherwise.
     KvRestore(restore::RestoreArguments),
+    /// Makes the ordered list of keys of a Redis whose values were written without it.
+    KvIndex,
     /// Writes users with every awkward kind of record, to try things on.
     Seed(seed::SeedArguments),
     /// Removes everything from a local store.
@@ -69,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     {
         return failed(&why, USAGE);
     }
-    let store = match kv::open(&url).await {
+    let store = match crash::open(&url).await {
         Ok(store) => store,
         Err(error) => return failed(&error.to_string(), USAGE),
     };
@@ -84,6 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         Command::GrantAdmin(arguments) => grant_admin::run(store, &arguments, &get).await,
         Command::KvSnapshot(arguments) => snapshot::run(app, &arguments).await,
         Command::KvRestore(arguments) => restore::run(app, &arguments).await,
+        Command::KvIndex => index_keys::run(&url).await,
         Command::Seed(arguments) => match user::hashed(arguments.password().to_owned()).await {
             Ok(hash) => seed::seed(&store, &arguments, &hash).await,
             Err(error) => Err(error.to_string()),

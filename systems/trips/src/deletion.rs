@@ -12,8 +12,7 @@ use tidegate_store::kv::{Change, Condition, Key, Namespace, PAGE_MAX, Write};
 use crate::app::{App, AppError};
 use crate::index::{self, RECORDS_MAX};
 use crate::record::Kind;
-use crate::user;
-use crate::{keyspace, session, token};
+use crate::{keyspace, scan, session, token, user};
 
 /// Most deletions that are taken up at a start.
 const RESUMED_MAX: usize = 10_000;
@@ -116,14 +115,16 @@ async fn of_owner(app: &App, owner: &str, longer: &[String], names: &[&str]) -> 
             continue;
         }
         let mut gone = Vec::new();
-        for (key, entry) in index::entries(app.store().as_ref(), &kind.namespace(), &begins(owner)).await? {
+        scan::each(app.store().as_ref(), &kind.namespace(), &begins(owner), |key, entry| {
             let body = serde_json::from_slice::<Value>(&entry.value).unwrap_or_default();
             let mut named = ["/userId", "/backup/userId"].iter().filter_map(|at| body.pointer(at)?.as_str());
             let is_longer = longer.iter().any(|longer| key.as_str().starts_with(longer.as_str()));
             if !is_longer && named.all(|named| names.contains(&named)) {
                 gone.push(key);
             }
-        }
+            Ok(())
+        })
+        .await?;
         remove(app, &kind.namespace(), gone).await?;
     }
     let longer: Vec<String> = longer.iter().map(|name| format!("meta:user:{name}:")).collect();
@@ -143,12 +144,14 @@ async fn links(app: &App, names: &[&str]) -> Result<(), AppError> {
     let users = keyspace::users();
     for begins in ["credential:", "idx:credential:", "stripe:customer:"] {
         let mut gone = Vec::new();
-        for (key, entry) in index::entries(app.store().as_ref(), &users, begins).await? {
+        scan::each(app.store().as_ref(), &users, begins, |key, entry| {
             let value = String::from_utf8_lossy(&entry.value).into_owned();
             if names.contains(&value.trim_matches('"')) {
                 gone.push(key);
             }
-        }
+            Ok(())
+        })
+        .await?;
         remove(app, &users, gone).await?;
     }
     Ok(())
@@ -163,13 +166,15 @@ async fn in_place(
     names: &[&str],
 ) -> Result<(), AppError> {
     let mut gone = Vec::new();
-    for (key, entry) in index::entries(app.store().as_ref(), namespace, begins).await? {
+    scan::each(app.store().as_ref(), namespace, begins, |key, entry| {
         let body: Option<Value> = serde_json::from_slice(&entry.value).ok();
         let owner = body.as_ref().and_then(|body| body.pointer(pointer)).and_then(Value::as_str);
         if owner.is_some_and(|owner| names.contains(&owner)) {
             gone.push(key);
         }
-    }
+        Ok(())
+    })
+    .await?;
     remove(app, namespace, gone).await
 }
 

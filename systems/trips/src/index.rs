@@ -19,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tidegate_store::kv::{
-    Change, Condition, Entry, KEY_MAX_BYTES, Key, KvStore, PAGE_MAX, UnixSecond, Version, Write, WrittenAll,
+    Change, Condition, Entry, KEY_MAX_BYTES, Key, KvStore, UnixSecond, Version, Write, WrittenAll,
 };
 
 use crate::app::AppError;
 use crate::keyspace;
 use crate::record::{Kind, clock};
+use crate::scan;
 
 pub use checking::Check;
 pub(crate) use checking::{check, wipe, wipe_legacy};
@@ -271,12 +272,14 @@ async fn standing(
 ) -> Result<BTreeMap<String, (Row, Option<UnixSecond>)>, AppError> {
     let prefix = format!("{}{}:", owned(owner), kind.name());
     let mut rows = BTreeMap::new();
-    for (key, entry) in entries(store, &keyspace::index(), &prefix).await? {
+    scan::each(store, &keyspace::index(), &prefix, |key, entry| {
         let row: Row = parsed(&key, &entry)?;
         let record = key.as_str().strip_prefix(&prefix).unwrap_or_default();
         let record = if record.starts_with(HASHED) { row.id.clone() } else { record.to_owned() };
         rows.insert(record, (row, entry.expires_at));
-    }
+        Ok(())
+    })
+    .await?;
     Ok(rows)
 }
 
@@ -288,28 +291,15 @@ async fn wanted(
 ) -> Result<BTreeMap<String, (Row, Option<UnixSecond>)>, AppError> {
     let prefix = format!("{}{id}:", kind.prefix());
     let mut rows = BTreeMap::new();
-    for (key, entry) in entries(store, &kind.namespace(), &prefix).await? {
-        let Ok(body) = serde_json::from_slice::<Value>(&entry.value) else { continue };
-        let record = key.as_str().strip_prefix(&prefix).unwrap_or_default().to_owned();
-        rows.insert(record.clone(), (Row::of(&record, &body), entry.expires_at));
-    }
+    scan::each(store, &kind.namespace(), &prefix, |key, entry| {
+        if let Ok(body) = serde_json::from_slice::<Value>(&entry.value) {
+            let record = key.as_str().strip_prefix(&prefix).unwrap_or_default().to_owned();
+            rows.insert(record.clone(), (Row::of(&record, &body), entry.expires_at));
+        }
+        Ok(())
+    })
+    .await?;
     Ok(rows)
-}
-
-/// All entries of a prefix.
-pub(crate) async fn entries(
-    store: &dyn KvStore,
-    namespace: &tidegate_store::kv::Namespace,
-    prefix: &str,
-) -> Result<Vec<(Key, Entry)>, AppError> {
-    let keys: Vec<Key> =
-        store.list_all(namespace, prefix, RECORDS_MAX).await?.into_iter().map(|listed| listed.key).collect();
-    let mut found = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(PAGE_MAX) {
-        let read = store.get_many(namespace, keys).await?;
-        found.extend(keys.iter().zip(read).filter_map(|(key, entry)| Some((key.clone(), entry?))));
-    }
-    Ok(found)
 }
 
 /// See [`crate::App::repair_index`]. A write in between is not lost: it changes the head, and the repair begins again. Nor

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod migration;
 pub mod reading;
 pub mod record;
+mod scan;
 pub mod serve;
 pub mod session;
 pub mod shapes;

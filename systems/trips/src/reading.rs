@@ -16,6 +16,7 @@ use crate::index::{self, Row};
 use crate::keyspace;
 use crate::migration::rewrite::{former_ids, rename_ids, renamed};
 use crate::record::{Kind, clock};
+use crate::scan;
 
 /// Most records of one page.
 pub const PAGE_RECORDS_MAX: usize = 500;
@@ -189,8 +190,8 @@ impl Reader {
         let mut read = 0;
         for (name, longer) in self.read() {
             let prefix = format!("{}{name}:", kind.prefix());
-            for (key, entry) in index::entries(app.store().as_ref(), &kind.namespace(), &prefix).await? {
-                let Some(body) = self.legacy_body(kind, &key, &entry, longer) else { continue };
+            scan::each(app.store().as_ref(), &kind.namespace(), &prefix, |key, entry| {
+                let Some(body) = self.legacy_body(kind, &key, &entry, longer) else { return Ok(()) };
                 read += 1;
                 let record = self.known_as(key.as_str().strip_prefix(&prefix).unwrap_or_default());
                 let row = Row::of(&record, &body);
@@ -200,7 +201,9 @@ impl Reader {
                 if is_newer {
                     rows.insert(record, (row, Some(body)));
                 }
-            }
+                Ok(())
+            })
+            .await?;
         }
         app.metrics().legacy_reads(read);
         let since = wanted.since.as_deref().map(time);

@@ -47,6 +47,7 @@ mod local_operation;
 #[cfg(feature = "testing")]
 mod mutation;
 mod options;
+mod plain_page;
 mod push_results;
 mod queue;
 mod rematerialize;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cursor::Cursor;
+use crate::pulled_items::Place;
 use crate::replay::ValidPage;
 
 /// Entries that one answer may have.
@@ -77,19 +78,26 @@ impl ContainerClocks {
 
     /// Takes note of a change; an older one changes nothing.
     pub fn observe(&mut self, container_id: &str, changed: &Cursor) {
+        self.note(container_id, Place::of(changed));
+    }
+
+    fn note(&mut self, container_id: &str, changed: Place<'_>) {
         match self.0.get_mut(container_id) {
-            Some(known) if *known >= *changed => {}
-            Some(known) => *known = changed.clone(),
+            Some(known) if Place::of(known) >= changed => {}
+            Some(known) => {
+                known.changed_at = changed.changed_at;
+                changed.change_id.clone_into(&mut known.change_id);
+            }
             None => {
-                self.0.insert(container_id.to_owned(), changed.clone());
+                self.0.insert(container_id.to_owned(), changed.cursor());
             }
         }
     }
 
     /// Takes note of a page.
-    pub fn apply_page(&mut self, page: &ValidPage) {
+    pub fn apply_page(&mut self, page: &ValidPage<'_>) {
         for (container_id, changed) in page.containers() {
-            self.observe(container_id, changed);
+            self.note(container_id, changed);
         }
     }
 

@@ -33,6 +33,12 @@ pub enum IdError {
 /// A text without the white space around it, as browsers trim: a byte order mark counts as white space.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
+    if let ([first, ..], [.., last]) = (text.as_bytes(), text.as_bytes())
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return text;
+    }
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 

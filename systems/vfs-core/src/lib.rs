@@ -6,7 +6,7 @@
 //! | [`operation`], [`push`], [`feed`], [`write_ids`], [`reconcile`] | what goes over the wire, and what of it is valid |
 //! | [`canonical`], [`register`] | the order of operations, and the last word on each grant and link |
 //! | [`replay`], [`container_clock`] | what a client makes of the feed |
-//! | [`guardrail`], [`page`] | what a client refuses to believe |
+//! | [`guardrail`], [`page`], [`pulled_items`] | what a client refuses to believe |
 //! | [`access`] | who sees what, along links |
 //! | [`blob_stage`], [`attach`] | what happens to a staged blob, and what is decided before it is attached |
 //! | [`compaction`], [`rematerialization`] | up to where the feed may be forgotten, and what whoever is behind takes up instead |
@@ -28,6 +28,7 @@ pub mod model;
 pub mod operation;
 pub mod page;
 pub mod position;
+pub mod pulled_items;
 pub mod push;
 pub mod reconcile;
 pub mod register;

@@ -33,12 +33,11 @@ impl Position {
     /// Reads an id; `None`: it is not one of a position.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
-        let (epoch, seq) = id.split_once('-')?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if epoch.len() != 4 || seq.len() != 16 || !digits(epoch) || !digits(seq) {
-            return None;
-        }
-        Some(Self { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? })
+        let (epoch, seq) = match id.as_bytes().split_at_checked(4)? {
+            (epoch, [b'-', seq @ ..]) if seq.len() == 16 => (number(epoch)?, number(seq)?),
+            _ => return None,
+        };
+        Some(Self { epoch: u16::try_from(epoch).ok()?, seq })
     }
 
     /// The cursor that stands at it.
@@ -46,6 +45,13 @@ impl Position {
     pub fn at(self, changed_at: Timestamp) -> Cursor {
         Cursor { changed_at, change_id: self.id() }
     }
+}
+
+/// The number that digits are, 16 of them at most.
+fn number(digits: &[u8]) -> Option<u64> {
+    digits
+        .iter()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 impl fmt::Display for Position {
@@ -64,7 +70,15 @@ mod tests {
     fn an_id_has_a_fixed_width_and_nothing_else_is_one() {
         let id = Position { epoch: 1, seq: 42 }.id();
         assert_eq!(id, "0001-0000000000000042");
-        for other in ["", "1-42", "0001-42", "0001-00000000000000+2", "0001-0000000000000042 ", "op-1"] {
+        for other in [
+            "",
+            "1-42",
+            "0001-42",
+            "0001-00000000000000+2",
+            "0001-0000000000000042 ",
+            "0001x0000000000000042",
+            "op-1",
+        ] {
             assert_eq!(Position::parse(other), None, "{other}");
         }
     }

@@ -9,6 +9,7 @@ use crate::cursor::Cursor;
 use crate::feed::FeedItem;
 use crate::id::trimmed;
 use crate::operation::{AccessLevel, OpType, PrincipalType};
+use crate::pulled_items::{Place, PulledItem};
 
 /// Why a page cannot be replayed. Nothing of it has been.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -106,31 +107,31 @@ pub struct ReplaySnapshot {
     pub cursor: Option<Cursor>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Write {
-    Acl { item_id: String, principal_type: PrincipalType, principal_id: String, level: Option<AccessLevel> },
-    Link { parent_id: String, child_id: String, is_present: bool },
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write<'a> {
+    Acl { item_id: &'a str, principal_type: PrincipalType, principal_id: &'a str, level: Option<AccessLevel> },
+    Link { parent_id: &'a str, child_id: &'a str, is_present: bool },
 }
 
 /// A page that can be replayed, item by item, each after the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValidPage(Vec<(Cursor, Write)>);
+pub struct ValidPage<'a>(Vec<(Place<'a>, Write<'a>)>);
 
-impl ValidPage {
+impl<'a> ValidPage<'a> {
     /// Where its last item stands; `None`: it is empty.
     #[must_use]
-    pub fn tail(&self) -> Option<&Cursor> {
-        self.0.last().map(|(cursor, _)| cursor)
+    pub fn tail(&self) -> Option<Place<'a>> {
+        self.0.last().map(|(place, _)| *place)
     }
 
     /// The container of each item, in order: the parent of a link, the item of access.
-    pub fn containers(&self) -> impl Iterator<Item = (&str, &Cursor)> {
-        self.0.iter().map(|(cursor, write)| {
+    pub fn containers(&self) -> impl Iterator<Item = (&'a str, Place<'a>)> {
+        self.0.iter().map(|(place, write)| {
             let container = match write {
                 Write::Acl { item_id, .. } => item_id,
                 Write::Link { parent_id, .. } => parent_id,
             };
-            (container.as_str(), cursor)
+            (*container, *place)
         })
     }
 }
@@ -139,25 +140,35 @@ impl ValidPage {
 ///
 /// # Errors
 /// The first item that is wrong: its place first, then what it carries.
-pub fn check_page(after: Option<&Cursor>, items: &[FeedItem]) -> Result<ValidPage, ReplayError> {
-    let mut last = after.cloned();
-    let mut page = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let cursor = item.cursor().ok_or(ReplayError::InvalidCursor { index })?;
-        if last.as_ref().is_some_and(|last| cursor <= *last) {
+pub fn check_page<'a>(after: Option<&Cursor>, items: &'a [FeedItem]) -> Result<ValidPage<'a>, ReplayError> {
+    check_items(after, items.iter().map(PulledItem::of))
+}
+
+/// As [`check_page`], of items as they were pulled.
+pub(crate) fn check_items<'a>(
+    after: Option<&Cursor>,
+    items: impl Iterator<Item = PulledItem<'a>>,
+) -> Result<ValidPage<'a>, ReplayError> {
+    let mut page: Vec<(Place<'a>, Write<'a>)> = Vec::with_capacity(items.size_hint().1.unwrap_or_default());
+    for (index, item) in items.enumerate() {
+        let place = item.place().ok_or(ReplayError::InvalidCursor { index })?;
+        let is_newer = match page.last() {
+            Some((last, _)) => place > *last,
+            None => after.is_none_or(|after| place > Place::of(after)),
+        };
+        if !is_newer {
             return Err(ReplayError::NonMonotonicCursor { index });
         }
-        page.push((cursor.clone(), write(index, item)?));
-        last = Some(cursor);
+        page.push((place, write(index, &item)?));
     }
     Ok(ValidPage(page))
 }
 
-fn write(index: usize, item: &FeedItem) -> Result<Write, ReplayError> {
-    let text = |field: Option<&str>| field.map(trimmed).filter(|text| !text.is_empty()).map(str::to_owned);
+fn write<'a>(index: usize, item: &PulledItem<'a>) -> Result<Write<'a>, ReplayError> {
+    let text = |field: Option<&'a str>| field.map(trimmed).filter(|text| !text.is_empty());
     if item.op_type.is_acl() {
         let (Some(item_id), Some(principal_type), Some(principal_id)) =
-            (text(Some(&item.item_id)), item.principal_type, text(item.principal_id.as_deref()))
+            (text(Some(item.item_id)), item.principal_type, text(item.principal_id))
         else {
             return Err(ReplayError::MissingPrincipal { index });
         };
@@ -168,8 +179,7 @@ fn write(index: usize, item: &FeedItem) -> Result<Write, ReplayError> {
         };
         return Ok(Write::Acl { item_id, principal_type, principal_id, level });
     }
-    let (Some(parent_id), Some(child_id)) = (text(item.parent_id.as_deref()), text(item.child_id.as_deref()))
-    else {
+    let (Some(parent_id), Some(child_id)) = (text(item.parent_id), text(item.child_id)) else {
         return Err(ReplayError::MissingLink { index });
     };
     Ok(Write::Link { parent_id, child_id, is_present: item.op_type == OpType::LinkAdd })
@@ -179,7 +189,8 @@ fn write(index: usize, item: &FeedItem) -> Result<Write, ReplayError> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replay {
     acl: BTreeMap<(String, PrincipalType, String), AccessLevel>,
-    links: BTreeSet<(String, String)>,
+    /// By parent, none of them without children.
+    links: BTreeMap<String, BTreeSet<String>>,
     cursor: Option<Cursor>,
 }
 
@@ -203,7 +214,7 @@ impl Replay {
             }
         }
         for entry in &snapshot.links {
-            if !replay.links.insert((entry.parent_id.clone(), entry.child_id.clone())) {
+            if !replay.link(&entry.parent_id, &entry.child_id) {
                 return Err(ReplaySnapshotError::DuplicateLink);
             }
         }
@@ -227,26 +238,44 @@ impl Replay {
     }
 
     /// Replays a page that has been checked against this replay's cursor.
-    pub fn commit(&mut self, page: &ValidPage) {
-        for (cursor, write) in &page.0 {
-            match write {
+    pub fn commit(&mut self, page: &ValidPage<'_>) {
+        for (_, write) in &page.0 {
+            match *write {
                 Write::Acl { item_id, principal_type, principal_id, level } => {
-                    let key = (item_id.clone(), *principal_type, principal_id.clone());
+                    let key = (item_id.to_owned(), principal_type, principal_id.to_owned());
                     match level {
-                        Some(level) => self.acl.insert(key, *level),
+                        Some(level) => self.acl.insert(key, level),
                         None => self.acl.remove(&key),
                     };
                 }
-                Write::Link { parent_id, child_id, is_present } => {
-                    let key = (parent_id.clone(), child_id.clone());
-                    if *is_present {
-                        self.links.insert(key)
-                    } else {
-                        self.links.remove(&key)
-                    };
+                Write::Link { parent_id, child_id, is_present: true } => {
+                    self.link(parent_id, child_id);
                 }
+                Write::Link { parent_id, child_id, is_present: false } => self.unlink(parent_id, child_id),
             }
-            self.cursor = Some(cursor.clone());
+        }
+        if let Some(tail) = page.tail() {
+            self.cursor = Some(tail.cursor());
+        }
+    }
+
+    /// Puts an item below a parent; whether it was not there.
+    fn link(&mut self, parent_id: &str, child_id: &str) -> bool {
+        match self.links.get_mut(parent_id) {
+            Some(children) => children.insert(child_id.to_owned()),
+            None => {
+                self.links.insert(parent_id.to_owned(), BTreeSet::from([child_id.to_owned()]));
+                true
+            }
+        }
+    }
+
+    fn unlink(&mut self, parent_id: &str, child_id: &str) {
+        if let Some(children) = self.links.get_mut(parent_id) {
+            children.remove(child_id);
+            if children.is_empty() {
+                self.links.remove(parent_id);
+            }
         }
     }
 
@@ -264,7 +293,7 @@ impl Replay {
     /// Whether an item lies below a parent.
     #[must_use]
     pub fn has_link(&self, parent_id: &str, child_id: &str) -> bool {
-        self.links.contains(&(parent_id.to_owned(), child_id.to_owned()))
+        self.links.get(parent_id).is_some_and(|children| children.contains(child_id))
     }
 
     /// What has been replayed.
@@ -276,9 +305,10 @@ impl Replay {
             principal_id: principal_id.clone(),
             access_level: *level,
         });
-        let links = self.links.iter().map(|(parent_id, child_id)| ReplayedLink {
-            parent_id: parent_id.clone(),
-            child_id: child_id.clone(),
+        let links = self.links.iter().flat_map(|(parent_id, children)| {
+            children
+                .iter()
+                .map(|child_id| ReplayedLink { parent_id: parent_id.clone(), child_id: child_id.clone() })
         });
         ReplaySnapshot { acl: acl.collect(), links: links.collect(), cursor: self.cursor.clone() }
     }

@@ -78,6 +78,12 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
+        plain(text.as_bytes()).map_or_else(|| Self::of_any(text), Ok)
+    }
+}
+
+impl Timestamp {
+    fn of_any(text: &str) -> Result<Self, TimestampError> {
         let text = text.trim();
         if text.len() > TEXT_BYTES_MAX || text.contains('[') {
             return Err(TimestampError);
@@ -95,6 +101,53 @@ impl FromStr for Timestamp {
             Err(_) => Err(TimestampError),
         }
     }
+}
+
+/// Days before each month, in a year that is no leap year.
+const DAYS_BEFORE: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+/// Days from the first day of the year 1 to 1970-01-01.
+const DAYS_TO_1970: i64 = 719_162;
+
+/// Reads `YYYY-MM-DDTHH:mm:ss`, a fraction of up to nine digits or none, and `Z`, which is what nearly every time looks
+/// like. `None`: it looks otherwise, or is no time; whoever asks looks closer.
+fn plain(text: &[u8]) -> Option<Timestamp> {
+    let [y0, y1, y2, y3, b'-', o0, o1, b'-', d0, d1, b'T', h0, h1, b':', m0, m1, b':', s0, s1, rest @ ..] =
+        text
+    else {
+        return None;
+    };
+    let two = |tens: &u8, ones: &u8| Some(digit(*tens)? * 10 + digit(*ones)?);
+    let year = two(y0, y1)? * 100 + two(y2, y3)?;
+    let (month, day) = (two(o0, o1)?, two(d0, d1)?);
+    let (hour, minute, second) = (two(h0, h1)?, two(m0, m1)?, two(s0, s1)?);
+    let millisecond = match rest {
+        [b'Z'] => 0,
+        [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => {
+            let mut scaled = 0;
+            for (place, byte) in fraction.iter().enumerate() {
+                let digit = digit(*byte)?;
+                scaled += [100, 10, 1].get(place).map_or(0, |worth| worth * digit);
+            }
+            scaled
+        }
+        _ => return None,
+    };
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let index = usize::try_from(month - 1).ok()?;
+    let (before, after) = (*DAYS_BEFORE.get(index)?, *DAYS_BEFORE.get(index + 1)?);
+    let days_of_month = after - before + i64::from(is_leap && month == 2);
+    if year < 1 || !(1..=days_of_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let past = year - 1;
+    let leap_days = past / 4 - past / 100 + past / 400 + i64::from(is_leap && month > 2);
+    let days = past * 365 + leap_days + before + day - 1 - DAYS_TO_1970;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    Timestamp::from_millisecond(seconds * 1_000 + millisecond).ok()
+}
+
+fn digit(byte: u8) -> Option<i64> {
+    byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
 }
 
 impl TryFrom<String> for Timestamp {
@@ -183,6 +236,29 @@ mod tests {
             let text = at.to_string();
             prop_assert_eq!(text.len(), 24);
             prop_assert_eq!(text.parse::<Timestamp>(), Ok(at));
+        }
+
+        #[test]
+        fn the_short_way_and_the_long_way_read_the_same(
+            parts in (0..10_100_u16, 0..14_u8, 0..33_u8, 0..26_u8, 0..62_u8, 0..62_u8),
+            fraction in "(\\.[0-9]{0,11})?",
+            zone in "(Z|z|\\+00:00|)",
+        ) {
+            let (year, month, day, hour, minute, second) = parts;
+            let text =
+                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}");
+            if let Some(at) = plain(text.as_bytes()) {
+                prop_assert_eq!(Timestamp::of_any(&text), Ok(at));
+            }
+            prop_assert_eq!(text.parse::<Timestamp>(), Timestamp::of_any(&text));
+        }
+
+        #[test]
+        fn what_is_printed_is_read_by_the_short_way(
+            millisecond in Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond(),
+        ) {
+            let at = Timestamp::from_millisecond(millisecond).unwrap();
+            prop_assert_eq!(plain(at.to_string().as_bytes()), Some(at));
         }
 
         #[test]

@@ -157,6 +157,7 @@ CREATE TABLE vfs_acl_entries (
   updated_at               timestamptz NOT NULL,
   expires_at               timestamptz,
   revoked_at               timestamptz,
+  end_told_of              timestamptz,
   UNIQUE (item_id, principal_type, principal_id)
 );
 COMMENT ON TABLE vfs_acl_entries IS 'Who may do what with an item, besides its owner.';
@@ -172,9 +173,12 @@ COMMENT ON COLUMN vfs_acl_entries.created_at IS 'When it was made.';
 COMMENT ON COLUMN vfs_acl_entries.updated_at IS 'When it last changed.';
 COMMENT ON COLUMN vfs_acl_entries.expires_at IS 'From this time on it grants nothing. NULL: it does not end by itself.';
 COMMENT ON COLUMN vfs_acl_entries.revoked_at IS 'When it was taken back. NULL: it was not.';
+COMMENT ON COLUMN vfs_acl_entries.end_told_of IS 'The expires_at that the feeds have told of, once it had come. NULL: none.';
 CREATE INDEX vfs_acl_entries_item_idx ON vfs_acl_entries (item_id);
 CREATE INDEX vfs_acl_entries_principal_idx ON vfs_acl_entries (principal_type, principal_id);
 CREATE INDEX vfs_acl_entries_active_idx ON vfs_acl_entries (principal_type, principal_id, revoked_at, expires_at);
+CREATE INDEX vfs_acl_entries_ending_idx ON vfs_acl_entries (expires_at)
+  WHERE revoked_at IS NULL AND end_told_of IS DISTINCT FROM expires_at;
 
 -- The two feeds, and their one order. Neither feed refers to what it tells of: rows outlive the items and users.
 
@@ -877,6 +881,20 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
 COMMENT ON FUNCTION vfs_acl_is_active(timestamptz, timestamptz) IS 'Whether an entry grants something now.';
 
+CREATE FUNCTION vfs_acl_entries_note_end() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.revoked_at IS NULL AND NEW.expires_at <= now()
+     AND (TG_OP = 'INSERT' OR vfs_acl_is_active(OLD.revoked_at, OLD.expires_at)) THEN
+    NEW.end_told_of := NEW.expires_at;
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION vfs_acl_entries_note_end() IS 'An entry that is made or changed to have expired is told of with that, or was never told: not once more when somebody looks for what has ended.';
+CREATE TRIGGER vfs_acl_entries_note_end BEFORE INSERT OR UPDATE OF expires_at ON vfs_acl_entries
+  FOR EACH ROW EXECUTE FUNCTION vfs_acl_entries_note_end();
+
 CREATE FUNCTION vfs_acl_entries_emit_insert() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -899,7 +917,8 @@ DECLARE
   edited  vfs_acl_entries[];
 BEGIN
   SELECT array_agg(ROW(was.*)::vfs_acl_entries) FILTER (
-           WHERE was.revoked_at IS NULL AND (made.revoked_at IS NOT NULL OR was_active AND NOT is_active OR is_other)),
+           WHERE was.revoked_at IS NULL AND (made.revoked_at IS NOT NULL OR was_active AND NOT is_active OR is_other
+                                             OR NOT was_active AND NOT is_active AND is_end_told)),
          array_agg(ROW(made.*)::vfs_acl_entries) FILTER (WHERE is_active AND (NOT was_active OR is_other)),
          array_agg(ROW(made.*)::vfs_acl_entries) FILTER (
            WHERE is_active AND was_active AND NOT is_other
@@ -912,7 +931,8 @@ BEGIN
     SELECT vfs_acl_is_active(was.revoked_at, was.expires_at) AS was_active,
            vfs_acl_is_active(made.revoked_at, made.expires_at) AS is_active,
            (made.item_id, made.principal_type, made.principal_id)
-             <> (was.item_id, was.principal_type, was.principal_id) AS is_other
+             <> (was.item_id, was.principal_type, was.principal_id) AS is_other,
+           made.end_told_of = made.expires_at AND was.end_told_of IS DISTINCT FROM made.end_told_of AS is_end_told
   ) AS states;
   -- By itself: a grant tells again what was told before it.
   PERFORM vfs_feed_append(ARRAY(SELECT told FROM vfs_acl_removals(removed) AS told));
@@ -922,7 +942,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION vfs_acl_entries_emit_update() IS 'Access was taken away, granted again, or changed.';
+COMMENT ON FUNCTION vfs_acl_entries_emit_update() IS 'Access was taken away, granted again, changed, or had ended by itself and is told of now.';
 CREATE TRIGGER vfs_acl_entries_emit_update AFTER UPDATE ON vfs_acl_entries
   REFERENCING OLD TABLE AS was NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION vfs_acl_entries_emit_update();
 

@@ -1,9 +1,10 @@
 //! The service as a value: what it was told, and what it holds.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 use tidegate_store::postgres::{Failure, Pool, PoolError, PoolOptions, Session, Type};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::TokenSecret;
 use crate::blob::Readiness;
@@ -12,13 +13,20 @@ use crate::blob::store::BlobStore;
 use crate::config::Config;
 use crate::db;
 use crate::feed::Pulse;
-use crate::http::{BodyPlaces, RequestFigures, StreamPlace, StreamPlaces};
+use crate::http::{BodyPlaces, RequestFigures, UserPlace, UserPlaces};
 use crate::instances;
 
 /// The oldest schema that this program serves.
 pub const SCHEMA_OLDEST: i32 = 23;
 /// The newest migration that this program knows of.
 pub const SCHEMA_NEWEST_KNOWN: i32 = 27;
+
+/// Streams of events that one instance keeps open, and those of one user.
+const STREAMS_MAX: usize = 1_000;
+const STREAMS_OF_USER_MAX: usize = 8;
+/// Snapshots that one instance works on at a time, and those of one user: each holds everything that a user sees.
+const SNAPSHOTS_MAX: usize = 8;
+const SNAPSHOTS_OF_USER_MAX: usize = 2;
 
 /// Why the service could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +58,10 @@ pub struct App {
     feed_epoch: AtomicI32,
     freeze_epoch: AtomicI64,
     pulse: Pulse,
-    streams: StreamPlaces,
+    streams: UserPlaces,
+    snapshots: UserPlaces,
     bodies: BodyPlaces,
+    uploads: Arc<Semaphore>,
     ending: watch::Sender<bool>,
 }
 
@@ -71,6 +81,7 @@ impl App {
         if let Err(error) = &blob_store {
             tracing::error!(%error, "blobs cannot be stored or read");
         }
+        let uploads = Arc::new(Semaphore::new(config.uploads_max));
         let app = App {
             config,
             pool,
@@ -80,8 +91,10 @@ impl App {
             feed_epoch: AtomicI32::new(0),
             freeze_epoch: AtomicI64::new(0),
             pulse: Pulse::default(),
-            streams: StreamPlaces::default(),
+            streams: UserPlaces::new(STREAMS_MAX, STREAMS_OF_USER_MAX),
+            snapshots: UserPlaces::new(SNAPSHOTS_MAX, SNAPSHOTS_OF_USER_MAX),
             bodies: BodyPlaces::default(),
+            uploads,
             ending: watch::Sender::new(false),
         };
         let session = app.pool.get().await?;
@@ -154,8 +167,18 @@ impl App {
     }
 
     /// A place for one more stream of a user's; `None`: there are too many, or the user has too many.
-    pub(crate) fn stream_place(&self, user: &str) -> Option<StreamPlace> {
+    pub(crate) fn stream_place(&self, user: &str) -> Option<UserPlace> {
         self.streams.take(user)
+    }
+
+    /// A place for one more snapshot of a user's; `None`: there are too many, or the user has too many.
+    pub(crate) fn snapshot_place(&self, user: &str) -> Option<UserPlace> {
+        self.snapshots.take(user)
+    }
+
+    /// A place for one more upload of raw bytes, free again when it is dropped; `None`: there are too many.
+    pub(crate) fn upload_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.uploads.clone().try_acquire_owned().ok()
     }
 
     /// Tells answers that have no end of their own that the service is ending.

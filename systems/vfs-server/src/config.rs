@@ -13,6 +13,10 @@ const POOL_DEFAULT: usize = 10;
 /// Connections that one instance may be told to keep.
 const POOL_MAX: usize = 200;
 const CONNECT_DEFAULT: Duration = Duration::from_secs(5);
+const HEAD_DEFAULT: Duration = Duration::from_secs(30);
+const UPLOADS_DEFAULT: usize = 32;
+/// Uploads that one instance may be told to take at a time: each holds two parts of 8 MiB.
+const UPLOADS_MAX: usize = 1_000;
 /// Bound of the times that can be set.
 const TIME_MAX_MS: u64 = 3_600_000;
 /// Bytes of a JSON body, unless `API_JSON_BODY_LIMIT` says otherwise.
@@ -54,6 +58,10 @@ pub struct Config {
     pub pool_max: usize,
     /// `DATABASE_CONNECT_TIMEOUT_MS`.
     pub connect_timeout: Duration,
+    /// `HTTP_HEAD_TIMEOUT_MS`: how long a connection may take to send the head of a request.
+    pub head_timeout: Duration,
+    /// `VFS_BLOB_UPLOADS_MAX`: uploads of raw bytes that this instance takes at a time.
+    pub uploads_max: usize,
     /// `API_JSON_BODY_LIMIT`, in bytes.
     pub json_body_bytes: usize,
     /// The `VFS_BLOB_*` variables. An error is answered by the routes that need them.
@@ -86,12 +94,21 @@ impl Config {
                 .ok_or_else(|| variable("DATABASE_POOL_MAX", "must be a number from 1 to 200"))?,
             None => POOL_DEFAULT,
         };
+        let uploads_max = match get("VFS_BLOB_UPLOADS_MAX") {
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|max| (1..=UPLOADS_MAX).contains(max))
+                .ok_or_else(|| variable("VFS_BLOB_UPLOADS_MAX", "must be a number from 1 to 1000"))?,
+            None => UPLOADS_DEFAULT,
+        };
         let json_body_bytes = match get("API_JSON_BODY_LIMIT") {
             Some(text) => bytes(&text).ok_or_else(|| {
                 variable("API_JSON_BODY_LIMIT", "must be a size such as 512kb or 10mb, at most 256mb")
             })?,
             None => JSON_BODY_DEFAULT,
         };
+        let span = |name: &'static str| get(name).map(|text| milliseconds(name, &text)).transpose();
         let bounded = |name: &str| match (name, env(name)) {
             ("PGOPTIONS", Some(given)) => Some(format!("{given} {SESSION_OPTIONS}")),
             ("PGOPTIONS", None) => Some(SESSION_OPTIONS.to_owned()),
@@ -102,7 +119,9 @@ impl Config {
             database: database(&bounded)?,
             token_secret: get("JWT_SECRET").map(|secret| TokenSecret::of(&secret)),
             pool_max,
-            connect_timeout: milliseconds("DATABASE_CONNECT_TIMEOUT_MS", get("DATABASE_CONNECT_TIMEOUT_MS"))?,
+            connect_timeout: span("DATABASE_CONNECT_TIMEOUT_MS")?.unwrap_or(CONNECT_DEFAULT),
+            head_timeout: span("HTTP_HEAD_TIMEOUT_MS")?.unwrap_or(HEAD_DEFAULT),
+            uploads_max,
             json_body_bytes,
             blobs: BlobConfig::read(env),
             instance: get("INSTANCE_NAME").unwrap_or_else(|| {
@@ -127,8 +146,7 @@ fn variable(name: &'static str, reason: &'static str) -> ConfigError {
     ConfigError::Variable { name, reason }
 }
 
-fn milliseconds(name: &'static str, text: Option<String>) -> Result<Duration, ConfigError> {
-    let Some(text) = text else { return Ok(CONNECT_DEFAULT) };
+fn milliseconds(name: &'static str, text: &str) -> Result<Duration, ConfigError> {
     match text.parse() {
         Ok(ms) if (1..=TIME_MAX_MS).contains(&ms) => Ok(Duration::from_millis(ms)),
         _ => Err(variable(name, "must be a number of milliseconds from 1 to 3600000")),
@@ -187,6 +205,9 @@ mod tests {
             ("DATABASE_URL", " "),
             ("DATABASE_POOL_MAX", "0"),
             ("DATABASE_CONNECT_TIMEOUT_MS", "soon"),
+            ("HTTP_HEAD_TIMEOUT_MS", "0"),
+            ("VFS_BLOB_UPLOADS_MAX", "0"),
+            ("VFS_BLOB_UPLOADS_MAX", "1001"),
             ("API_JSON_BODY_LIMIT", "0"),
             ("API_JSON_BODY_LIMIT", "10mib"),
             ("API_JSON_BODY_LIMIT", "2gb"),

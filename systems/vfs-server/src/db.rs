@@ -18,6 +18,8 @@ use crate::http::ApiError;
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long one statement may take.
 const STATEMENT_BOUND: Duration = Duration::from_secs(20);
+/// What a write is told that met somebody who holds all writes back, without a freeze.
+const HELD: &str = "Writes are held back for a moment";
 /// Seconds after which a write may be tried again that met somebody who holds all writes back.
 const HELD_RETRY_S: u64 = 2;
 /// How often a write is tried.
@@ -192,7 +194,7 @@ fn thawed(said: &[Said]) -> Result<(), Trouble> {
     match (single(0), single(1)) {
         (_, Some(Some(seconds))) => Err(ApiError::frozen(seconds.parse().unwrap_or(1)).into()),
         (Some(Some("t")), Some(None)) => Ok(()),
-        (Some(_), Some(None)) => Err(ApiError::frozen(HELD_RETRY_S).into()),
+        (Some(_), Some(None)) => Err(ApiError::unavailable(HELD, HELD_RETRY_S).into()),
         _ => Err(Trouble::Broken("the row of vfs_freeze is missing".to_owned())),
     }
 }

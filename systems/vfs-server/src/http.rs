@@ -13,8 +13,8 @@ mod query;
 mod register_route;
 mod share_routes;
 mod shell;
-mod stream_places;
 mod sync_routes;
+mod user_places;
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) use body::BodyPlaces;
 pub use body::{BodyPlace, JSON_DEPTH_MAX, JsonBody};
 pub(crate) use figures::RequestFigures;
 pub use query::{PathId, PathIds, QueryParams, is_id, required};
-pub(crate) use stream_places::{StreamPlace, StreamPlaces};
+pub(crate) use user_places::{UserPlace, UserPlaces};
 
 use crate::app::App;
 use crate::blob;

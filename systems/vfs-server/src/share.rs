@@ -1,8 +1,11 @@
 //! Shares: who else may see an item, kept as entries of access.
 
+mod ending;
 mod query;
 mod write;
 
+pub use ending::tell_ended;
+pub(crate) use ending::watch_ends;
 pub use query::{Listed, Target, list, search};
 pub use write::{change, share, share_between_organizations, take_back};
 

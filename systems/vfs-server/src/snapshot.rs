@@ -1,7 +1,7 @@
 //! The state of the operations, folded, as one user sees it: what a client begins anew with.
 
 use serde::Serialize;
-use tidegate_store::postgres::{Failure, Session, Type};
+use tidegate_store::postgres::{Failure, Session, ToSql, Type};
 use vfs_core::container_clock::ContainerClock;
 use vfs_core::replay::{ReplaySnapshot, ReplayedAcl, ReplayedLink};
 use vfs_core::{
@@ -12,6 +12,9 @@ use crate::app::text;
 use crate::crdt::WRITE_IDS_MAX;
 use crate::db::{Trouble, column};
 use crate::feed::time;
+
+/// Links, entries and clocks of one snapshot, together.
+pub const ROWS_MAX: i64 = 1_000_000;
 
 /// A state to begin with, in the shape that a client exports its own in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,11 +34,20 @@ pub struct Snapshot {
 /// is folded and the cursor that it is folded up to.
 ///
 /// # Errors
-/// [`Trouble`].
-pub async fn snapshot(session: &Session, user: &str, client: Option<&str>) -> Result<Snapshot, Trouble> {
+/// [`Trouble`], also where there are more than `rows_max` rows, which are [`ROWS_MAX`] but in tests.
+pub async fn snapshot(
+    session: &Session,
+    user: &str,
+    client: Option<&str>,
+    rows_max: i64,
+) -> Result<Snapshot, Trouble> {
     let sql = include_str!("snapshot/sql/fold.sql");
-    let rows =
-        session.query_prepared(sql, &[text(&user), text(&client), (&WRITE_IDS_MAX, Type::INT8)]).await?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+        [text(&user), text(&client), (&WRITE_IDS_MAX, Type::INT8), (&rows_max.saturating_add(1), Type::INT8)];
+    let rows = session.query_prepared(sql, &parameters).await?;
+    if i64::try_from(rows.len()).is_ok_and(|rows| rows > rows_max) {
+        return Err(Trouble::Broken(format!("a snapshot would have more than {rows_max} rows")));
+    }
     let mut head = None;
     let mut replay_snapshot = ReplaySnapshot { acl: Vec::new(), links: Vec::new(), cursor: None };
     let mut writes = WriteIdMap::new();

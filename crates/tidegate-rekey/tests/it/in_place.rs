@@ -1,8 +1,12 @@
 //! Records whose key stays.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 use tidegate_rekey::Reason;
 
+use crate::watched::Watched;
 use crate::world::{MID, START, World, bounds, james, of, put, subject};
 
 #[tokio::test]
@@ -71,4 +75,20 @@ async fn a_broken_record_is_an_error_of_whoever_it_names_and_counted_otherwise()
     assert!(matches!(report.errors[0].reason, Reason::NotJson { .. }));
     let scan = world.rekey().scan_in_place().await.unwrap();
     assert_eq!(scan.unreadable().count(), 2);
+}
+
+#[tokio::test]
+async fn a_scan_reads_few_bodies_at_once_where_they_are_large() {
+    const BYTES: usize = 300_000;
+    let world = World::new();
+    let text = json!({"userId": "Bob", "notes": "x".repeat(BYTES)}).to_string();
+    for number in 0..150 {
+        world.write(put("TRASH", &format!("trash:{number}"), &text, None, None)).await;
+    }
+    world.put("TRASH", "trash:last", &json!({"userId": "James"})).await;
+    let watched = Arc::new(Watched::new(world.store.clone()));
+    let report = world.rekey_on(watched.clone()).apply(&james(), bounds(), "jane").await.unwrap();
+    assert_eq!((report.done, of(&report, "trash").migrated), (true, 1));
+    let largest = watched.largest.load(Ordering::SeqCst);
+    assert!((BYTES..=20 * BYTES).contains(&largest), "{largest} bytes in one answer");
 }

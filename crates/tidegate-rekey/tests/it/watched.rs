@@ -14,6 +14,8 @@ pub(crate) struct Watched {
     inner: Kv,
     operations: AtomicUsize,
     batches: AtomicUsize,
+    /// Bytes of the values of the largest answer.
+    pub(crate) largest: AtomicUsize,
     /// After so many operations none is answered.
     pub(crate) dies_after: usize,
     /// The batch with this number is written and its answer lost; 0: none.
@@ -38,6 +40,7 @@ impl Watched {
             inner,
             operations: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
             dies_after: usize::MAX,
             loses: 0,
             swallows: 0,
@@ -87,7 +90,10 @@ impl KvStore for Watched {
 
     async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         self.operation()?;
-        self.inner.get_many(namespace, keys).await
+        let found = self.inner.get_many(namespace, keys).await?;
+        let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
+        self.largest.fetch_max(bytes, Ordering::SeqCst);
+        Ok(found)
     }
 
     async fn list(

@@ -15,6 +15,7 @@
 //! always` has on its disk what it answered: see [`Properties::durable`]. TLS is not supported: put a tunnel before it.
 
 mod connection;
+mod index_keys;
 mod script;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use script::{GET_MANY, LIST, WRITE};
 
 pub(crate) use connection::without_password;
 pub use connection::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
+pub use index_keys::Indexed;
 
 /// Most bytes of the values of one batch; Redis takes at most 1 GiB in one command.
 pub const BATCH_MAX_BYTES: usize = 512 * 1024 * 1024;

@@ -8,7 +8,7 @@ use crate::flatten_stage::FlattenStage;
 use crate::ledger_stage::{on_stage, told};
 
 /// The points that a part of the run passes, in order, each once.
-async fn trace(stage: &FlattenStage, program: testkit::Program, code: i32) -> Vec<String> {
+pub(crate) async fn trace(stage: &FlattenStage, program: testkit::Program, code: i32) -> Vec<String> {
     let file = std::env::temp_dir().join(format!("trace-{}", stage.database.name()));
     let outcome = stage.call(&program.env("TIDEGATE_CRASH_TRACE", &file)).await;
     assert_eq!(outcome.code(), Some(code), "{}", told(&outcome));
@@ -21,21 +21,29 @@ async fn trace(stage: &FlattenStage, program: testkit::Program, code: i32) -> Ve
         .collect()
 }
 
-/// Behind a gate's COMMIT there are two places, and after a death at either the step is complete: one is taken.
+/// Behind a gate's COMMIT there are two places, and after a death at either the step is complete: one is taken. So it is
+/// behind a command that the next attempt finds done, and behind the last event of a run.
 fn reachable(points: &[String]) -> Vec<String> {
-    let gates: BTreeSet<&str> =
-        points.iter().filter_map(|point| point.strip_prefix("gate_committed:")).collect();
-    let outcome = Site::Outcome.name();
+    let ended =
+        |point| ["gate_committed:", "command_done:"].iter().find_map(|site| str::strip_prefix(point, *site));
+    let complete: BTreeSet<&str> = points.iter().filter_map(|point| ended(point.as_str())).collect();
+    let (outcome, finished) = (Site::Outcome.name(), Site::Finished.name());
+    let last = points.iter().position(|point| point.starts_with(finished)).unwrap_or(points.len());
     points
         .iter()
+        .take(last + 1)
         .filter(|point| {
-            !point.split_once(':').is_some_and(|(site, step)| site == outcome && gates.contains(step))
+            !point.split_once(':').is_some_and(|(site, step)| site == outcome && complete.contains(step))
         })
         .cloned()
         .collect()
 }
 
-async fn die_at_each(stage: &FlattenStage, program: &testkit::Program, points: &[String]) -> usize {
+pub(crate) async fn die_at_each(
+    stage: &FlattenStage,
+    program: &testkit::Program,
+    points: &[String],
+) -> usize {
     let points = reachable(points);
     for point in &points {
         let outcome = stage.call(&program.clone().env("TIDEGATE_CRASH", point)).await;

@@ -177,6 +177,11 @@ impl FlattenStage {
     /// A token of somebody new.
     pub(crate) async fn token_of(&self, user: &str) -> String {
         self.database.execute(&format!("INSERT INTO users (id) VALUES ('{user}')")).await;
+        self.new_token(user).await
+    }
+
+    /// A token of somebody who is there.
+    pub(crate) async fn new_token(&self, user: &str) -> String {
         let session = Session::connect(&self.address(), "test").await.unwrap();
         let secret = TokenSecret::of(SECRET);
         start_session(&session, &secret, user, Duration::from_secs(3_600)).await.unwrap()

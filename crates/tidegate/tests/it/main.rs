@@ -17,6 +17,8 @@ mod flatten_crash;
 #[cfg(test)]
 mod flatten_halts;
 #[cfg(test)]
+mod flatten_served;
+#[cfg(test)]
 mod flatten_stage;
 #[cfg(test)]
 mod flatten_whole;

@@ -49,7 +49,9 @@ impl From<LedgerError> for ApiError {
                 _ => None,
             },
             LedgerError::NoSystem => Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED")),
-            LedgerError::Pool(_) => Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY")),
+            LedgerError::Pool(_) | LedgerError::Crowded => {
+                Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"))
+            }
             LedgerError::Answer(_) => None,
         };
         if let Some(refused) = refused {

@@ -1,5 +1,5 @@
 SELECT payment_id FROM public.crypto_payments
 WHERE status IN ('waiting', 'confirming', 'confirmed', 'sending', 'partially_paid') AND payment_id IS NOT NULL
-  AND created_at < clock_timestamp() - make_interval(secs => $1)
-ORDER BY created_at
+  AND updated_at < clock_timestamp() - make_interval(secs => $1)
+ORDER BY updated_at
 LIMIT $2

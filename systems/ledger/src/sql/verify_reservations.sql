@@ -1,18 +1,23 @@
 SELECT row_to_json(broken)::text FROM (
   SELECT held.community_id AS community, held.reservation_id AS reservation, held.status, held.amount_micro, held.charged_micro,
-         journal.taken, journal.overrun, journal.returned
+         coalesce(journal.taken, 0) AS taken, coalesce(journal.overrun, 0) AS overrun, coalesce(journal.returned, 0) AS returned
   FROM public.reservations AS held
-  CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount_micro) FILTER (WHERE entry_type = 'debit' AND entry.reservation_id = 'reserve:' || held.reservation_id), 0) AS taken,
-           coalesce(sum(amount_micro) FILTER (WHERE entry_type = 'debit' AND entry.reservation_id = 'overrun:' || held.reservation_id), 0) AS overrun,
-           coalesce(sum(amount_micro) FILTER (WHERE entry_type = 'credit_back' AND entry.reference_id = 'reserve:' || held.reservation_id), 0) AS returned
-    FROM public.lot_entries AS entry
-    WHERE entry.community_id = held.community_id
-      AND (entry.reservation_id IN ('reserve:' || held.reservation_id, 'overrun:' || held.reservation_id)
-           OR entry.reference_id = 'reserve:' || held.reservation_id)
-  ) AS journal
-  WHERE journal.taken <> held.amount_micro
-     OR (journal.taken + journal.overrun - journal.returned) <> CASE held.status
+  LEFT JOIN (
+    -- The journal once, whoever has how many reservations. Both tags have eight signs before the reservation's id.
+    SELECT entry.community_id, substr(entry.tag, 9) AS reservation_id,
+           sum(entry.amount_micro) FILTER (WHERE entry.entry_type = 'debit' AND entry.tag LIKE 'reserve:%') AS taken,
+           sum(entry.amount_micro) FILTER (WHERE entry.entry_type = 'debit' AND entry.tag LIKE 'overrun:%') AS overrun,
+           sum(entry.amount_micro) FILTER (WHERE entry.entry_type = 'credit_back' AND entry.tag LIKE 'reserve:%') AS returned
+    FROM (
+      SELECT community_id, entry_type, amount_micro,
+             CASE entry_type WHEN 'debit' THEN reservation_id ELSE reference_id END AS tag
+      FROM public.lot_entries WHERE entry_type IN ('debit', 'credit_back')
+    ) AS entry
+    WHERE entry.tag LIKE 'reserve:%' OR entry.tag LIKE 'overrun:%'
+    GROUP BY entry.community_id, substr(entry.tag, 9)
+  ) AS journal ON journal.community_id = held.community_id AND journal.reservation_id = held.reservation_id
+  WHERE coalesce(journal.taken, 0) <> held.amount_micro
+     OR coalesce(journal.taken, 0) + coalesce(journal.overrun, 0) - coalesce(journal.returned, 0) <> CASE held.status
           WHEN 'pending' THEN held.amount_micro WHEN 'finalized' THEN held.charged_micro ELSE 0 END
   ORDER BY held.created_at, held.reservation_id LIMIT 21
 ) AS broken

@@ -10,5 +10,7 @@ SELECT row_to_json(broken)::text FROM (
   ) AS journal ON true
   WHERE total.lot_id IS NULL OR total.remaining_micro IS DISTINCT FROM coalesce(journal.remaining, 0)
      OR total.debit_micro IS DISTINCT FROM journal.debited
+     OR total.minted_at IS DISTINCT FROM lot.created_at
+     OR total.spend_by IS DISTINCT FROM CASE lot.status WHEN 'expired' THEN '-infinity' ELSE coalesce(lot.expires_at, 'infinity') END
   ORDER BY lot.created_at, lot.id LIMIT 21
 ) AS broken

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Cluster, Database, Outcome, Program};
+use testkit::{Cluster, ClusterOptions, Database, Outcome, Program};
 use tokio_postgres::Client;
 
 /// Two tenants, and ids for rows that tests plant.
@@ -46,6 +46,31 @@ macro_rules! in_both_deployments {
 }
 pub(crate) use in_both_deployments;
 
+tokio::task_local! {
+    /// Whether the service of this test reaches its database through a pooler in transaction mode.
+    pub(crate) static POOLED: bool;
+}
+
+/// As `in_both_deployments`, directly and through a pooler in transaction mode each.
+macro_rules! in_both_deployments_direct_and_pooled {
+    ($($name:ident),+ $(,)?) => {
+        $crate::ground::in_both_deployments!($($name),+);
+        mod pooled_su {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::ground::POOLED.scope(true, super::$name($crate::ground::Deployment::Su)).await;
+            })+
+        }
+        mod pooled_own {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::ground::POOLED.scope(true, super::$name($crate::ground::Deployment::Own)).await;
+            })+
+        }
+    };
+}
+pub(crate) use in_both_deployments_direct_and_pooled;
+
 /// A database and the role that migrates it.
 pub(crate) struct Ground {
     pub(crate) cluster: &'static Cluster,
@@ -56,7 +81,22 @@ pub(crate) struct Ground {
 impl Ground {
     /// Roles and nothing else.
     pub(crate) async fn empty(deployment: Deployment) -> Self {
-        let cluster = Cluster::shared().await;
+        Self::empty_on(Cluster::shared().await, deployment).await
+    }
+
+    /// Migrated to the last version, on a server of its own that a test may kill. It lives as long as the process.
+    pub(crate) async fn mortal(deployment: Deployment) -> Self {
+        let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
+        let ground = Self::empty_on(Box::leak(Box::new(cluster)), deployment).await;
+        let mut migrator = ground.migrator().await;
+        migrator.batch_execute(ledger::BASE_APPLICATION).await.unwrap();
+        for (name, sql) in ledger::MIGRATIONS {
+            apply(&mut migrator, sql).await.unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        }
+        ground
+    }
+
+    async fn empty_on(cluster: &'static Cluster, deployment: Deployment) -> Self {
         let database = cluster.database("ledger").await;
         if deployment == Deployment::Own {
             cluster.role(OWNER).await.unwrap();

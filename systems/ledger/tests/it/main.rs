@@ -12,6 +12,8 @@ mod balances;
 #[cfg(test)]
 mod base;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod cursor;
 #[cfg(test)]
 mod ground;
@@ -34,6 +36,8 @@ mod schema_file;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod sweeping;
+#[cfg(test)]
 mod system_role;
 #[cfg(test)]
 mod tenant_context;
@@ -41,5 +45,7 @@ mod tenant_context;
 mod town;
 #[cfg(test)]
 mod undoing;
+#[cfg(test)]
+mod verifying;
 #[cfg(test)]
 mod webhooks;

@@ -4,10 +4,10 @@ use ledger::notice::{STATUSES, signature};
 use ledger::payments::may_move;
 use serde_json::{Value, json};
 
-use crate::ground::{A, Deployment, in_both_deployments};
+use crate::ground::{A, Deployment, in_both_deployments_direct_and_pooled};
 use crate::town::{Answered, SECRET, Town, ask};
 
-in_both_deployments!(
+in_both_deployments_direct_and_pooled!(
     a_payment_mints_once_however_its_notices_come,
     a_refund_takes_back_what_is_left_and_notes_the_rest,
     what_fails_is_not_answered_2xx_and_comes_again,

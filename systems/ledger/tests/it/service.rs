@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::ground::{A, B, Deployment, in_both_deployments};
+use crate::ground::{A, B, Deployment, in_both_deployments_direct_and_pooled};
 use crate::town::Town;
 
-in_both_deployments!(
+in_both_deployments_direct_and_pooled!(
     a_tenant_is_given_credit_and_spends_it_once,
     a_reservation_is_finalized_in_three_ways_or_given_back,
     a_debit_is_returned_in_parts_and_never_beyond,
@@ -357,6 +357,74 @@ async fn tokens_are_believed_only_as_they_were_signed_by_a_key_that_stands() {
     assert_eq!(town.plain("/.well-known/jwks.json", &[("if-none-match", &etag)]).await.status, 304);
     assert_eq!(town.plain("/health", &[]).await.status, 200);
     assert!(town.plain("/metrics", &[]).await.text.contains("ledger_requests_total"));
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_or_is_past_its_time_is_believed_no_more() {
+    let town = Town::new(Deployment::Own).await;
+    for (kid, ended, believed) in [
+        ("revoked", "revoked_at = now()", false),
+        ("over", "expires_at = now() - interval '1 second'", false),
+        ("soon", "expires_at = now() + interval '1 hour'", true),
+    ] {
+        let key = ledger::keys::SigningKey::generate().unwrap();
+        town.publish(kid, &key).await;
+        let sql = format!("UPDATE s2s_jwks_public_keys SET {ended} WHERE kid = '{kid}'");
+        town.ground.database.execute(&sql).await;
+        let token = key.sign(kid, &town.claims(&json!({}))).unwrap();
+        let answer = testkit::eventually("the keys are read anew", crate::town::BOUND, async || {
+            let answer = town.with_token(&token, A).get("balance").await;
+            (answer.status == if believed { 200 } else { 401 }).then_some(answer)
+        })
+        .await
+        .unwrap();
+        if !believed {
+            assert_eq!(answer.refusal(), (401, "UNAUTHORIZED"), "{kid}");
+        }
+    }
+    let keys = town.plain("/.well-known/jwks.json", &[]).await;
+    let kids: Vec<&Value> = keys.body["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
+    assert!(kids.contains(&&json!("soon")) && kids.contains(&&json!("k1")), "{kids:?}");
+    assert!(!kids.contains(&&json!("revoked")) && !kids.contains(&&json!("over")), "{kids:?}");
+}
+
+/// The page's table of reasons: a word in its row, with its status, for every one that there is.
+#[test]
+fn the_table_of_reasons_is_complete() {
+    let page = std::fs::read_to_string(ledger::directory().join("README.md")).unwrap();
+    let table: Vec<&str> = page.lines().skip_while(|line| !line.starts_with("| reason | status |")).collect();
+    let rows = table.into_iter().take_while(|line| line.starts_with('|'));
+    let mut known = std::collections::BTreeMap::new();
+    for row in rows.skip(2) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for pair in [&cells[1..3], &cells[4..6]] {
+            if pair[1].is_empty() {
+                continue;
+            }
+            for word in pair[0].split('`').skip(1).step_by(2) {
+                known.insert(word.to_owned(), pair[1].parse::<u16>().unwrap());
+            }
+        }
+    }
+    let of_the_way_in = [
+        ("INVALID_REQUEST", 400),
+        ("UNAUTHORIZED", 401),
+        ("COMMUNITY_MISMATCH", 403),
+        ("NOT_FOUND", 404),
+        ("METHOD_NOT_ALLOWED", 405),
+        ("ALREADY_THERE", 409),
+        ("BODY_TOO_LARGE", 413),
+        ("UNKNOWN_OUTCOME", 500),
+        ("BUSY", 503),
+        ("NOT_CONFIGURED", 503),
+    ];
+    // Only a payment can have minted already, and its notices are answered in words of their own.
+    let of_operations =
+        ledger::Reason::ALL.into_iter().filter(|reason| *reason != ledger::Reason::AlreadyMinted);
+    let mut expected: std::collections::BTreeMap<String, u16> =
+        of_the_way_in.into_iter().map(|(word, status)| (word.to_owned(), status)).collect();
+    expected.extend(of_operations.map(|reason| (reason.as_str().to_owned(), reason.status())));
+    assert_eq!(known, expected);
 }
 
 #[tokio::test]

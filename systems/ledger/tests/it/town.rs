@@ -6,10 +6,11 @@ use std::time::Duration;
 use ledger::keys::{SigningKey, publish};
 use ledger::{App, Config, Ledger};
 use serde_json::{Value, json};
+use testkit::{Pgbouncer, PgbouncerOptions};
 use tidegate_store::http::{Client, Request};
 use tokio::sync::oneshot;
 
-use crate::ground::{APP, Deployment, Ground, SYSTEM};
+use crate::ground::{APP, Deployment, Ground, POOLED, SYSTEM};
 
 /// How long anything may take that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
@@ -23,6 +24,7 @@ pub(crate) struct Town {
     pub(crate) ledger: Ledger,
     pub(crate) key: SigningKey,
     _end: oneshot::Sender<()>,
+    _pooler: Option<Pgbouncer>,
 }
 
 /// What was answered.
@@ -99,8 +101,16 @@ pub(crate) async fn ask(
 impl Town {
     pub(crate) async fn new(deployment: Deployment) -> Town {
         let ground = Ground::migrated(deployment).await;
-        let (application, system) = (ground.database.url_for(APP), ground.database.url_for(SYSTEM));
-        Town::with(ground, &application, &system).await
+        if !POOLED.try_with(|pooled| *pooled).unwrap_or(false) {
+            let (application, system) = (ground.database.url_for(APP), ground.database.url_for(SYSTEM));
+            return Town::with(ground, &application, &system).await;
+        }
+        let pooler = Pgbouncer::start(ground.cluster, PgbouncerOptions::default()).await.unwrap();
+        let (application, system) =
+            (pooler.url_for(APP, &ground.database), pooler.url_for(SYSTEM, &ground.database));
+        let mut town = Town::with(ground, &application, &system).await;
+        town._pooler = Some(pooler);
+        town
     }
 
     /// A service that reaches its database by these addresses.
@@ -125,7 +135,7 @@ impl Town {
             let _ended = told.await;
         }));
         let key = SigningKey::generate().unwrap();
-        let town = Town { ground, base, ledger, key, _end: end };
+        let town = Town { ground, base, ledger, key, _end: end, _pooler: None };
         town.publish("k1", &town.key).await;
         town
     }

@@ -10,6 +10,9 @@ use tidegate_rekey::{Rewrite, Rule, Subject};
 /// Where ids of synced trips stand in a record.
 const ID_POINTERS: [&str; 4] = ["/id", "/backup/id", "/tripId", "/backup/tripId"];
 
+/// What the ids of synced trips start with.
+const SYNCED: &str = "hns_";
+
 /// The rewrites of this system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SyncedIds;
@@ -20,6 +23,13 @@ impl Rewrite for SyncedIds {
             true => synced_id(subject, record).unwrap_or_else(|| record.to_owned()),
             false => record.to_owned(),
         }
+    }
+
+    fn changes(&self, rule: &Rule, _subject: &Subject, _spelling: &str, body: &Value) -> bool {
+        let is_synced = |pointer: &&str| {
+            body.pointer(pointer).and_then(Value::as_str).is_some_and(|id| id.starts_with(SYNCED))
+        };
+        has_ids(rule) && ID_POINTERS.iter().any(is_synced)
     }
 
     fn body(&self, rule: &Rule, subject: &Subject, _spelling: &str, body: &mut Value) {
@@ -43,7 +53,7 @@ pub(crate) fn rename_ids(id: &str, spellings: &[String], body: &mut Value) {
 
 /// The ids that a synced trip of the user may have had under a name; none: this is no such id.
 pub(crate) fn former_ids(id: &str, spellings: &[String], record: &str) -> Vec<String> {
-    let date = record.strip_prefix("hns_").and_then(|rest| rest.strip_prefix(id)?.strip_prefix('_'));
+    let date = record.strip_prefix(SYNCED).and_then(|rest| rest.strip_prefix(id)?.strip_prefix('_'));
     let date = date.filter(|date| date.len() == "YYYY-MM-DD".len() && is_date(date));
     date.map_or_else(Vec::new, |date| spellings.iter().map(|name| format!("hns_{name}_{date}")).collect())
 }
@@ -66,7 +76,7 @@ pub fn synced_id(subject: &Subject, id: &str) -> Option<String> {
 
 /// As [`synced_id`], of an id of the user with these spellings.
 pub(crate) fn renamed(id: &str, spellings: &[String], record: &str) -> Option<String> {
-    let rest = record.strip_prefix("hns_")?;
+    let rest = record.strip_prefix(SYNCED)?;
     let at = rest.len().checked_sub("_YYYY-MM-DD".len())?;
     let (owner, date) = (rest.get(..at)?, rest.get(at..)?.strip_prefix('_')?);
     let is_spelling = spellings.iter().any(|spelling| spelling == owner);

@@ -11,6 +11,12 @@ mod commands;
 #[cfg(test)]
 mod commands_grant;
 #[cfg(test)]
+mod commands_index;
+#[cfg(test)]
+mod hazards;
+#[cfg(test)]
+mod masked;
+#[cfg(test)]
 mod migration_after;
 #[cfg(test)]
 mod migration_beside;
@@ -18,6 +24,8 @@ mod migration_beside;
 mod migration_control;
 #[cfg(test)]
 mod migration_copy;
+#[cfg(test)]
+mod migration_dies;
 #[cfg(test)]
 mod migration_ground;
 #[cfg(test)]

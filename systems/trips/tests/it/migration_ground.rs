@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -71,6 +72,8 @@ struct Refusing {
     inner: Kv,
     what: Mutex<Vec<(Namespace, String)>>,
     unread: Mutex<Option<String>>,
+    /// Bytes of the values of the largest answer.
+    largest: AtomicUsize,
 }
 
 impl Refusing {
@@ -108,7 +111,10 @@ impl KvStore for Refusing {
                 message: "it is away".to_owned(),
             });
         }
-        self.inner.get_many(namespace, keys).await
+        let found = self.inner.get_many(namespace, keys).await?;
+        let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
+        self.largest.fetch_max(bytes, Ordering::SeqCst);
+        Ok(found)
     }
 
     async fn list(
@@ -143,7 +149,12 @@ impl Ground {
         std::fs::create_dir_all(&directory).unwrap();
         let clock = Arc::new(SetClock::new(NOON));
         let (inner, redis) = open(&directory, &clock).await;
-        let refusing = Arc::new(Refusing { inner, what: Mutex::default(), unread: Mutex::default() });
+        let refusing = Arc::new(Refusing {
+            inner,
+            what: Mutex::default(),
+            unread: Mutex::default(),
+            largest: AtomicUsize::new(0),
+        });
         let store: Kv = refusing.clone();
         let get = |name: &str| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -161,6 +172,11 @@ impl Ground {
     /// Each batch with a write to a key with this text in it is refused from now on, as too large.
     pub(crate) fn refuse_keys(&self, namespace: &Namespace, part: &str) {
         self.refusing.what.lock().unwrap().push((namespace.clone(), part.to_owned()));
+    }
+
+    /// Bytes of the values of the largest answer since this was asked last.
+    pub(crate) fn largest_answer(&self) -> usize {
+        self.refusing.largest.swap(0, Ordering::SeqCst)
     }
 
     /// A reading of this key is answered by an error from now on.

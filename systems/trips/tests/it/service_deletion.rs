@@ -96,3 +96,21 @@ async fn many_users_are_seeded_the_same_way_twice() {
     shapes::seed(&two.store, "x", 40, 7).await.unwrap();
     assert_eq!(one.all().await, two.all().await);
 }
+
+#[tokio::test]
+async fn large_records_are_read_a_few_at_a_time_while_an_account_goes() {
+    const BYTES: usize = 300_000;
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    let body = json!({ "userId": "James", "notes": "x".repeat(BYTES) });
+    for number in 0..60 {
+        ground.put(&keyspace::logs(), &format!("trip:James:{number}"), &body).await;
+        ground.put(&keyspace::trash(), &format!("trash:{number}"), &body).await;
+    }
+    ground.largest_answer();
+    deletion::delete(&ground.app, &id).await.unwrap();
+    let largest = ground.largest_answer();
+    assert!((BYTES..=20 * BYTES).contains(&largest), "{largest} bytes in one answer");
+    assert_eq!(ground.keys(&keyspace::logs(), "trip:").await, Vec::<String>::new());
+    assert_eq!(ground.keys(&keyspace::trash(), "").await, Vec::<String>::new());
+}

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Transaction};
 use serde::Serialize;
-use vfs_core::FeedItem;
 use vfs_core::client::{Client, QueuedOperation, RejectedOperation};
 use vfs_core::id::trimmed;
+use vfs_core::pulled_items::PulledItems;
 
 use super::rows::{self, ACL, CLOCK, HEAD, LINK, PENDING, REJECTED, Sum};
 
@@ -14,7 +14,7 @@ pub enum Touched<'a> {
     /// Nothing.
     Queue,
     /// What these items are about.
-    Page(&'a [FeedItem]),
+    Page(&'a PulledItems),
     /// All of it.
     Everything,
 }
@@ -98,12 +98,12 @@ fn json(value: &impl Serialize) -> String {
     super::json(value)
 }
 
-fn page(writer: &mut Writer<'_>, client: &Client, items: &[FeedItem]) -> rusqlite::Result<()> {
-    let text = |field: &Option<String>| field.as_deref().map(|text| trimmed(text).to_owned());
-    for item in items {
+fn page(writer: &mut Writer<'_>, client: &Client, items: &PulledItems) -> rusqlite::Result<()> {
+    let text = |field: Option<&str>| field.map(|text| trimmed(text).to_owned());
+    for item in items.iter() {
         let container = if item.op_type.is_acl() {
-            let item_id = trimmed(&item.item_id).to_owned();
-            let (Some(kind), Some(id)) = (item.principal_type, text(&item.principal_id)) else { continue };
+            let item_id = trimmed(item.item_id).to_owned();
+            let (Some(kind), Some(id)) = (item.principal_type, text(item.principal_id)) else { continue };
             let level = client.replay().access(&item_id, kind, &id);
             let entry = level.map(|access_level| {
                 json(&vfs_core::replay::ReplayedAcl {
@@ -116,7 +116,7 @@ fn page(writer: &mut Writer<'_>, client: &Client, items: &[FeedItem]) -> rusqlit
             writer.set(ACL, &json(&(&item_id, kind, &id)), entry.as_deref())?;
             item_id
         } else {
-            let (Some(parent_id), Some(child_id)) = (text(&item.parent_id), text(&item.child_id)) else {
+            let (Some(parent_id), Some(child_id)) = (text(item.parent_id), text(item.child_id)) else {
                 continue;
             };
             let link = vfs_core::replay::ReplayedLink { parent_id, child_id };

@@ -138,6 +138,48 @@ async fn files_that_cannot_be_read_are_not_queued() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_not_queued() {
+    let ground = Ground::new().await;
+    let desk = ground.client("ada", "desk").await;
+    let before = desk.good(&["queue"]).await;
+    let growing = ground.file("growing", &vec![7; 1 << 20]);
+    let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (growing, is_over) = (growing.clone(), is_over.clone());
+        move || {
+            let mut file = std::fs::OpenOptions::new().write(true).open(growing).unwrap();
+            // The same bytes over and over: its time changes, its length does not.
+            while !is_over.load(Ordering::SeqCst) {
+                std::io::Seek::rewind(&mut file).unwrap();
+                std::io::Write::write_all(&mut file, &[8; 4_096]).unwrap();
+            }
+        }
+    });
+    let said = desk.bad(2, &["put", growing.to_str().unwrap(), "/growing"]).await;
+    assert!(said.contains("changed while it was read; nothing was queued, try again"), "{said}");
+    assert_eq!(desk.good(&["queue"]).await, before);
+    assert_eq!(std::fs::read_dir(desk.directory.join("spool")).unwrap().count(), 0);
+    is_over.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+    desk.good(&["put", growing.to_str().unwrap(), "/growing"]).await;
+}
+
+#[tokio::test]
+async fn a_huge_file_goes_through_in_pieces() {
+    let ground = Ground::new().await;
+    let desk = ground.client("ada", "desk").await;
+    // As long as many pieces of whoever handles it, and no piece like another.
+    let bytes: Vec<u8> = (0_u32..6 << 20).flat_map(|n| n.to_le_bytes()).collect();
+    let huge = ground.file("huge", &bytes);
+    desk.good(&["put", huge.to_str().unwrap(), "/huge"]).await;
+    desk.good(&["sync"]).await;
+    let copy = ground.scratch.0.join("copy");
+    desk.good(&["get", "/huge", copy.to_str().unwrap()]).await;
+    assert!(std::fs::read(&copy).unwrap() == bytes, "it came back as it went");
+    assert!(!copy.with_extension("part").exists());
+}
+
+#[tokio::test]
 async fn bytes_that_vanish_before_they_are_uploaded_are_told_and_stop_nothing_else() {
     let ground = Ground::new().await;
     let desk = ground.client("ada", "desk").await;

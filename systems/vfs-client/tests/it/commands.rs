@@ -168,3 +168,47 @@ async fn a_restored_server_stops_the_client_and_its_queue_is_kept_over_taking_th
     assert_eq!(desk.paths().await, ["/kept/", "/queued/"]);
     desk.good(&["sync"]).await;
 }
+
+#[tokio::test]
+async fn a_server_that_was_set_back_by_hand_stops_the_client_also_when_it_has_overtaken_it() {
+    let ground = Ground::new().await;
+    let (desk, lap) = (ground.client("ada", "desk").await, ground.client("ada", "lap").await);
+    desk.good(&["mkdir", "/kept"]).await;
+    desk.good(&["sync"]).await;
+    let copied: i64 = ground.database.value("SELECT seq FROM vfs_feed_head").await;
+    desk.good(&["mkdir", "/lost"]).await;
+    desk.good(&["sync"]).await;
+    lap.good(&["sync"]).await;
+    assert_eq!(lap.paths().await, ["/kept/", "/lost/"]);
+    let read: i64 = ground.database.value("SELECT seq FROM vfs_feed_head").await;
+    // Set back without a new epoch; then somebody goes on writing, to beyond what was read here.
+    ground
+        .database
+        .execute(&format!(
+            "DELETE FROM vfs_crdt_ops WHERE seq > {copied}; DELETE FROM vfs_sync_changes WHERE seq > {copied};
+             UPDATE vfs_feed_head SET seq = {copied}, at = (SELECT max(occurred_at) FROM vfs_crdt_ops)"
+        ))
+        .await;
+    let phone = ground.client("ada", "phone").await;
+    for name in ["/one", "/two", "/three"] {
+        phone.good(&["mkdir", name]).await;
+        phone.good(&["sync"]).await;
+    }
+    assert!(ground.database.value::<i64>("SELECT seq FROM vfs_feed_head").await > read, "it has overtaken");
+    lap.good(&["mkdir", "/mine"]).await;
+    let before = lap.state().await;
+    let said = lap.bad(1, &["sync"]).await;
+    let text = "The feed was set back and this cursor is not part of it; re-materialization required";
+    assert!(said.contains(text), "{said}");
+    let after = lap.state().await;
+    assert_eq!(
+        after["replaySnapshot"], before["replaySnapshot"],
+        "nothing of the other history was taken in"
+    );
+    lap.good(&["sync", "--rematerialize"]).await;
+    lap.good(&["sync"]).await;
+    phone.good(&["sync"]).await;
+    assert_eq!(lap.paths().await, ["/kept/", "/mine/", "/one/", "/three/", "/two/"]);
+    assert_eq!(phone.paths().await, lap.paths().await);
+    assert_eq!(lap.good(&["queue"]).await, "nothing waits\n");
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod catching_up;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod end_to_end;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use vfs_client::store::{Beside, Store, StoreError, Touched};
 use vfs_core::client::{Client, Effect, LocalOperation, Options, Outcome, Reply, ReplyBody};
 use vfs_core::page::PulledPage;
+use vfs_core::pulled_items::PulledItems;
 use vfs_core::{FeedItem, OpType, Timestamp};
 
 use crate::ground::Scratch;
@@ -82,7 +83,7 @@ impl Kept {
 
     /// Reads a page of the feed, to its end.
     fn page(&mut self, draw: &mut Draw, count: u64) -> Result<(), StoreError> {
-        let items: Vec<FeedItem> = (0..count)
+        let items: PulledItems = (0..count)
             .map(|_| {
                 self.place += 1;
                 item(draw, self.place)

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use super::effect::{Effect, Failure, Notice, Outcome, Reply, ReplyBody, Request, RequestId};
+use super::epoch::EpochError;
 use super::error::ClientError;
 use super::queue::{self, QueuedOperation};
 use super::rematerialize::RematerializationRequired;
 use super::state::State;
 use super::{Client, epoch, push_results, rematerialize};
 use crate::guardrail::Violation;
-use crate::page::{PullCycle, PulledPage, check_acknowledgement};
+use crate::page::{PullCycle, PulledPage, SetBack, check_acknowledgement};
 use crate::push::{OPERATIONS_MAX, PushResult, PushStatus};
 
 /// How often stale writes are renumbered in a row.
@@ -180,6 +181,15 @@ impl Client {
                 let text = "rematerialized cursor regressed local sync cursor".to_owned();
                 return Err(ClientError::Canonical { text });
             }
+            let known = self.state.write_ids();
+            if let Some(fallen) = known.regression(&anew.write_ids()) {
+                return Err(ClientError::Guardrail(Violation::PullWriteIdRegression(fallen)));
+            }
+            // As in a page: of replicas that are not named nothing is said.
+            if let Some(read) = &mut anew.reconcile {
+                read.last_reconciled_write_ids.merge(&known);
+            }
+            anew.check_export(None, &known)?;
         }
         if let Some(feed) = reply.feed {
             anew.feed_epoch = Some(feed.epoch);
@@ -282,6 +292,11 @@ impl Client {
         #[cfg(feature = "testing")]
         let (before, page) = self.tampered(&mut pulling.cycle, before, page);
         let checked = pulling.cycle.check(before.as_ref(), before.as_ref(), &page)?;
+        if let Some(SetBack { read, told }) = checked.set_back(before.as_ref())
+            && !planted!(self, SetBackBelieved)
+        {
+            return Err(EpochError::SetBack { read, told }.into());
+        }
         self.state.check_export(checked.cursor.as_ref(), &checked.write_ids)?;
         let next = self.state.next_after(&self.options.client_id, &checked.write_ids);
         let next = next.ok_or(ClientError::LastWriteId)?;

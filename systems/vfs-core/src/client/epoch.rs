@@ -36,6 +36,17 @@ pub enum EpochError {
         /// The server's.
         theirs: u16,
     },
+    /// The server gives positions anew that this client has read: it was set back, and nobody began an epoch.
+    #[error(
+        "the server's feed was set back: it tells {told} after {read}, which was read here, and may lack more of it; \
+         re-materialize to go on, the queue is kept"
+    )]
+    SetBack {
+        /// What was read here.
+        read: Position,
+        /// What the server tells after it.
+        told: Position,
+    },
 }
 
 impl EpochError {
@@ -43,6 +54,10 @@ impl EpochError {
     #[must_use]
     pub const fn next_action(self) -> &'static str {
         match self {
+            Self::SetBack { .. } => {
+                "have whoever runs the server begin a new epoch of its feed; export the state, then re-materialize: \
+                 what waits is kept and pushed again"
+            }
             Self::Ahead { .. } => {
                 "export the state, then re-materialize: what waits is kept and pushed again"
             }

@@ -58,6 +58,8 @@ pub enum Mutation {
     LiftedOnFailure,
     /// A state to start over from is believed though it leads back.
     SnapshotBelieved,
+    /// Positions that were read may be given anew.
+    SetBackBelieved,
 }
 
 impl Mutation {
@@ -90,5 +92,6 @@ impl Mutation {
         Self::EpochBelieved,
         Self::LiftedOnFailure,
         Self::SnapshotBelieved,
+        Self::SetBackBelieved,
     ];
 }

@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::effect::{Failure, ReplyBody, Request};
+use super::plain_page;
 use crate::cursor::Cursor;
 use crate::feed::FeedItem;
 use crate::id::{ClientId, trimmed};
 use crate::operation::{AccessLevel, OpType, PrincipalType};
 use crate::page::PulledPage;
+use crate::pulled_items::{PulledItem, PulledItems};
 use crate::push::PushStatus;
 use crate::rematerialization;
 
@@ -36,6 +38,11 @@ fn invalid<T>(what: impl Into<String>) -> Result<T, ReplyError> {
 /// Reads the answer to a request: whatever came, something is made of it.
 #[must_use]
 pub fn read(request: &Request, status: u16, body: &[u8]) -> ReplyBody {
+    if let (Request::Pull { .. }, 200..300) = (request, status)
+        && let Some(page) = plain_page::read(body)
+    {
+        return ReplyBody::Pulled(page);
+    }
     let value = match content(status, body) {
         Ok(value) => value,
         Err(failure) => return ReplyBody::Failed(failure),
@@ -104,6 +111,11 @@ pub fn pull(value: &Value) -> Result<PulledPage, ReplyError> {
     for (index, value) in values.iter().enumerate() {
         items.push(item(index, value)?);
     }
+    around(items.into(), fields)
+}
+
+/// Reads what stands around the items of a page.
+pub(super) fn around(items: PulledItems, fields: &Map<String, Value>) -> Result<PulledPage, ReplyError> {
     let next_cursor = match fields.get("nextCursor") {
         Some(Value::Null) => None,
         Some(Value::String(text)) => match Cursor::decode(text) {
@@ -166,18 +178,10 @@ fn item(index: usize, value: &Value) -> Result<FeedItem, ReplyError> {
     if read.time().is_none() {
         return Err(wrong("occurredAt"));
     }
-    if !op_type.is_acl() && !is_link(&read) {
+    if !op_type.is_acl() && !PulledItem::of(&read).is_link() {
         return invalid(format!("link payload at items[{index}]"));
     }
     Ok(read)
-}
-
-/// Whether parent, child and item can be those of a link.
-fn is_link(item: &FeedItem) -> bool {
-    let filled = |id: &Option<String>| id.as_deref().is_some_and(|id| !trimmed(id).is_empty());
-    filled(&item.parent_id)
-        && item.child_id.as_deref() == Some(item.item_id.as_str())
-        && item.parent_id != item.child_id
 }
 
 /// The word that a text is, if there is one; the outer `None`: it is another.

@@ -55,7 +55,7 @@ impl State {
     }
 
     /// Takes in a checked page whole. `next` is what [`State::next_after`] said of it.
-    pub(super) fn apply(&mut self, page: &CheckedPage, next: WriteId) {
+    pub(super) fn apply(&mut self, page: &CheckedPage<'_>, next: WriteId) {
         self.replay.commit(&page.replay);
         self.clocks.apply_page(&page.replay);
         if let Some(cursor) = &page.cursor {

@@ -19,7 +19,9 @@ impl Client {
             Some(Mutation::EmptyPageBelieved) => page.has_more &= !page.items.is_empty(),
             Some(Mutation::NextCursorBelieved) if !page.items.is_empty() => page.next_cursor = None,
             Some(Mutation::DuplicatesBelieved) => {
-                page.items.dedup_by(|later, earlier| later.op_id == earlier.op_id);
+                let mut items = page.items.to_vec();
+                items.dedup_by(|later, earlier| later.op_id == earlier.op_id);
+                page.items = items.into();
                 *cycle = PullCycle::new(self.state.write_ids());
             }
             Some(Mutation::CursorRegressionBelieved) => return (None, page),
@@ -30,8 +32,9 @@ impl Client {
                 }
             }
             Some(Mutation::PageAppliedBeforeValidation) => {
-                for count in (1..=page.items.len()).rev() {
-                    let first = page.items.get(..count).unwrap_or_default();
+                let items = page.items.to_vec();
+                for count in (1..=items.len()).rev() {
+                    let first = items.get(..count).unwrap_or_default();
                     if let Ok(valid) = check_page(before.as_ref(), first) {
                         self.state.replay.commit(&valid);
                         break;
@@ -39,7 +42,9 @@ impl Client {
                 }
             }
             Some(Mutation::LastCursorForgotten) if !page.has_more && page.items.len() > 1 => {
-                page.items.pop();
+                let mut items = page.items.to_vec();
+                items.pop();
+                page.items = items.into();
                 page.next_cursor = None;
             }
             _ => {}

@@ -118,16 +118,13 @@ fn a_snapshot_with_an_entry_twice_is_not_taken_up() {
 #[test]
 fn containers_are_listed_from_the_oldest_change_in_pages() {
     let mut clocks = ContainerClocks::new();
-    let page = check_page(
-        None,
-        &[
-            fed_link(OpType::LinkAdd, "a", 1, "p", "x"),
-            fed_link(OpType::LinkAdd, "b", 1, "q", "x"),
-            fed_grant("c", 2, "x", "u", AccessLevel::Read),
-            fed_link(OpType::LinkRemove, "d", 3, "p", "x"),
-        ],
-    );
-    clocks.apply_page(&page.unwrap());
+    let items = [
+        fed_link(OpType::LinkAdd, "a", 1, "p", "x"),
+        fed_link(OpType::LinkAdd, "b", 1, "q", "x"),
+        fed_grant("c", 2, "x", "u", AccessLevel::Read),
+        fed_link(OpType::LinkRemove, "d", 3, "p", "x"),
+    ];
+    clocks.apply_page(&check_page(None, &items).unwrap());
     let ids = |clocks: &ContainerClocks, after: Option<&Cursor>, limit| {
         let page = clocks.list_changed_since(after, limit).unwrap();
         let ids: Vec<String> = page.items.iter().map(|clock| clock.container_id.clone()).collect();

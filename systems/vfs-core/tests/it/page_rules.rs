@@ -13,7 +13,12 @@ fn link(id: &str, millisecond: i64) -> FeedItem {
 }
 
 fn page(items: Vec<FeedItem>) -> PulledPage {
-    PulledPage { items, next_cursor: None, has_more: false, last_reconciled_write_ids: json!({}) }
+    PulledPage {
+        items: items.into(),
+        next_cursor: None,
+        has_more: false,
+        last_reconciled_write_ids: json!({}),
+    }
 }
 
 /// The signature and the thrown text of what is wrong with a page.

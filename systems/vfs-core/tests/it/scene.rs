@@ -106,7 +106,7 @@ pub(crate) fn statuses(reply: &PushReply) -> Vec<PushStatus> {
 pub(crate) fn pulled(page: FeedPage) -> PulledPage {
     PulledPage {
         next_cursor: page.next_cursor.as_deref().map(|text| Cursor::decode(text).expect("a cursor")),
-        items: page.items,
+        items: page.items.into(),
         has_more: page.has_more,
         last_reconciled_write_ids: serde_json::to_value(&page.last_reconciled_write_ids).expect("JSON"),
     }
@@ -131,7 +131,7 @@ impl Reader {
         let pull = Pull { after: before.as_ref(), limit, root_id: None };
         let page = pulled(model.pull(at(now), &self.who, &pull).expect("a page"));
         let checked = cycle.check(before.as_ref(), before.as_ref(), &page).expect("an honest page");
-        self.received.extend(page.items.iter().map(|item| item.op_id.clone()));
+        self.received.extend(page.items.iter().map(|item| item.op_id.to_owned()));
         self.replay.commit(&checked.replay);
         cycle.accept(&checked);
         checked.has_more

@@ -28,6 +28,14 @@ use world::{Planted, World};
 
 /// Seeds of the short form.
 const SEEDS: u64 = 2_000;
+/// Seeds after which a long run says how far it is.
+const TOLD_EACH: u64 = 100_000;
+
+/// Seeds that may fail before a run of many ends.
+const FAILURES_MAX: usize = 20;
+/// How a seed is run again.
+const REPLAY: &str =
+    "replay: TIDEGATE_SIM_SEED=<seed> cargo nextest run -p vfs-core -E 'test(one_seed)' --no-capture";
 
 /// What one run came to.
 pub(crate) struct Report {
@@ -58,9 +66,7 @@ pub(crate) fn run_ops(
 }
 
 fn failed(seed: u64, why: &str) -> ! {
-    let replay =
-        format!("TIDEGATE_SIM_SEED={seed} cargo nextest run -p vfs-core -E 'test(one_seed)' --no-capture");
-    panic!("seed {seed}: {why}\nreplay: {replay}");
+    panic!("seed {seed}: {why}\n{REPLAY}");
 }
 
 /// Every class of fault that a run must have had, by the name of its counter.
@@ -109,19 +115,33 @@ fn classes() -> Vec<String> {
 /// Runs seeds, of which every hundredth twice, and demands that every class of fault was there.
 fn run_all(seeds: std::ops::Range<u64>) {
     let started = std::time::Instant::now();
+    let mut failures = Vec::new();
     let mut counters: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut exchanges, count) = (0, seeds.end - seeds.start);
+    let (mut exchanges, first, count) = (0, seeds.start, seeds.end - seeds.start);
     for seed in seeds {
-        let report = run(seed, None).unwrap_or_else(|why| failed(seed, &why));
+        let report = match run(seed, None) {
+            Ok(report) => report,
+            Err(why) => {
+                failures.push(format!("seed {seed}: {why}"));
+                if failures.len() == FAILURES_MAX {
+                    break;
+                }
+                continue;
+            }
+        };
         if seed % 100 == 0 {
             let again = run(seed, None).unwrap_or_else(|why| failed(seed, &why));
             assert_eq!(again.trace, report.trace, "seed {seed} is not the same run twice");
+        }
+        if (seed + 1 - first) % TOLD_EACH == 0 {
+            println!("{} seeds in {:.1} s", seed + 1 - first, started.elapsed().as_secs_f64());
         }
         exchanges += report.exchanges;
         for (name, times) in report.counters {
             *counters.entry(name).or_default() += times;
         }
     }
+    assert!(failures.is_empty(), "{}\n{REPLAY}", failures.join("\n"));
     let took = started.elapsed().as_secs_f64();
     println!("{count} seeds, {exchanges} exchanges in {took:.1} s: {:.0} seeds/s", count as f64 / took);
     for (name, times) in &counters {

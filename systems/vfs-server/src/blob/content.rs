@@ -25,6 +25,8 @@ use crate::item;
 
 const FAILED_TO_READ: &str = "Failed to read blob data";
 const FAILED_TO_PERSIST: &str = "Failed to persist blob data";
+/// Seconds after which an upload may be tried again that met too many others.
+const UPLOADS_RETRY_S: u64 = 5;
 
 /// Reads a blob, or one range of it.
 pub(super) async fn read(
@@ -152,6 +154,9 @@ pub(super) async fn write(
             kind.ok_or_else(|| ApiError::bad("Content-Type is not valid"))?
         }
     };
+    let Some(place) = app.upload_place() else {
+        return Err(ApiError::unavailable("Too many uploads", UPLOADS_RETRY_S));
+    };
     let admitted = in_admission(&app, &blob_id, user);
     admitted.await.map_err(|trouble| trouble.or(FAILED_TO_PERSIST))?;
     let told = |error: ObjectError| failed("put", &blob_id, &error, FAILED_TO_PERSIST);
@@ -159,7 +164,11 @@ pub(super) async fn write(
     // A task of its own: when the caller goes away, what was begun in the store is still given up.
     let uploading = {
         let (store, blob_id) = (store.clone(), blob_id.clone());
-        async move { store.upload(&blob_id, &kind, body.into_data_stream()).await }
+        async move {
+            // As long as parts are in memory, also those of a caller who has gone away.
+            let _place = place;
+            store.upload(&blob_id, &kind, body.into_data_stream()).await
+        }
     };
     let uploaded = tokio::spawn(uploading).await.map_err(|error| {
         tracing::error!(%error, "an upload ended unexpectedly");

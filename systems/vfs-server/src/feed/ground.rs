@@ -28,6 +28,10 @@ pub struct Ground {
     pub horizon: i64,
     /// Where the epoch began that follows the cursor's, if one does.
     pub next_began_after: Option<i64>,
+    /// The time of the last row up to the cursor's number, of either feed; `None`: there is none, or no number.
+    pub at_or_before: Option<Timestamp>,
+    /// The time of the first row from the cursor's number on.
+    pub at_or_after: Option<Timestamp>,
 }
 
 /// Why reading cannot go on from a cursor.
@@ -39,6 +43,9 @@ pub enum Gone {
     /// This server has not come so far.
     #[error("The cursor is ahead of the feed; re-materialization required")]
     Ahead,
+    /// The cursor's number was given to another row: the feed was set back, and nobody began an epoch.
+    #[error("The feed was set back and this cursor is not part of it; re-materialization required")]
+    SetBack,
     /// What follows the cursor may have been compacted away.
     #[error("CRDT cursor is older than retained history; re-materialization required")]
     Compacted,
@@ -51,6 +58,7 @@ impl Gone {
         match self {
             Gone::EpochChanged => "feed_epoch_changed",
             Gone::Ahead => "cursor_ahead",
+            Gone::SetBack => "feed_set_back",
             Gone::Compacted => "crdt_rematerialization_required",
         }
     }
@@ -91,7 +99,7 @@ impl Ground {
     /// Whether a cursor is of this history, and not from its future.
     ///
     /// # Errors
-    /// [`Gone::EpochChanged`], [`Gone::Ahead`].
+    /// [`Gone::EpochChanged`], [`Gone::Ahead`], [`Gone::SetBack`].
     pub fn has(&self, cursor: &Cursor) -> Result<(), Gone> {
         if let Some(position) = Position::parse(&cursor.change_id) {
             let (epoch, seq) = (i32::from(position.epoch), i64::try_from(position.seq).unwrap_or(i64::MAX));
@@ -103,7 +111,13 @@ impl Ground {
                 return Err(Gone::Ahead);
             }
         }
-        if cursor.changed_at > self.at { Err(Gone::Ahead) } else { Ok(()) }
+        if cursor.changed_at > self.at {
+            return Err(Gone::Ahead);
+        }
+        // Times never fall from one number to the next, so that in one history the cursor's lies between its neighbours'.
+        let is_too_early = self.at_or_before.is_some_and(|before| cursor.changed_at < before);
+        let is_too_late = self.at_or_after.is_some_and(|after| cursor.changed_at > after);
+        if is_too_early || is_too_late { Err(Gone::SetBack) } else { Ok(()) }
     }
 }
 
@@ -112,7 +126,7 @@ impl Ground {
 /// # Errors
 /// The database's.
 pub async fn ground_ready(session: &Session) -> Result<Ready, Failure> {
-    session.ready(include_str!("sql/ground.sql"), &[Type::INT4]).await
+    session.ready(include_str!("sql/ground.sql"), &[Type::INT4, Type::INT8]).await
 }
 
 /// Reads how the feeds stand for a cursor. Asked after the page that the cursor is for, so that nothing can be
@@ -123,8 +137,9 @@ pub async fn ground_ready(session: &Session) -> Result<Ready, Failure> {
 pub async fn ground(session: &Session, cursor: Option<&Cursor>) -> Result<Ground, Failure> {
     let position = cursor.and_then(|cursor| Position::parse(&cursor.change_id));
     let epoch = position.map(|position| i32::from(position.epoch));
+    let seq = position.and_then(|position| i64::try_from(position.seq).ok());
     let sql = include_str!("sql/ground.sql");
-    let rows = session.query_prepared(sql, &[(&epoch, Type::INT4)]).await?;
+    let rows = session.query_prepared(sql, &[(&epoch, Type::INT4), (&seq, Type::INT8)]).await?;
     let row = rows.first().ok_or_else(|| Failure::unusable_answer("vfs_feed_head has no row"))?;
     Ok(Ground {
         epoch: column(row, 0)?,
@@ -132,7 +147,13 @@ pub async fn ground(session: &Session, cursor: Option<&Cursor>) -> Result<Ground
         at: time(column(row, 2)?)?,
         horizon: column(row, 3)?,
         next_began_after: column(row, 4)?,
+        at_or_before: neighbour(column(row, 5)?)?,
+        at_or_after: neighbour(column(row, 6)?)?,
     })
+}
+
+fn neighbour(at: Option<jiff::Timestamp>) -> Result<Option<Timestamp>, Failure> {
+    at.map(time).transpose()
 }
 
 /// A time of the database as one of ours; what is finer than a millisecond is cut off.
@@ -151,6 +172,8 @@ mod tests {
             at: "2026-02-14T20:00:00Z".parse().unwrap(),
             horizon: 0,
             next_began_after: Some(500),
+            at_or_before: None,
+            at_or_after: None,
         }
     }
 
@@ -182,6 +205,22 @@ mod tests {
             ground().has(&cursor("9999-01-01T00:00:00Z", &Position { epoch: 1, seq: 1 }.id())),
             Err(Gone::Ahead)
         );
+    }
+
+    #[test]
+    fn a_cursor_whose_number_was_given_anew_is_not_of_this_history() {
+        let time = |text: &str| -> Option<Timestamp> { Some(text.parse().unwrap()) };
+        let (early, late) = (time("2026-02-14T18:59:59.999Z"), time("2026-02-14T19:00:00.001Z"));
+        let same = time("2026-02-14T19:00:00Z");
+        let has = |at_or_before, at_or_after| {
+            Ground { next_began_after: None, at_or_before, at_or_after, ..ground() }.has(&at(2, 700))
+        };
+        for (before, after) in [(None, None), (early, late), (early, None), (None, late), (same, same)] {
+            assert_eq!(has(before, after), Ok(()), "{before:?} {after:?}");
+        }
+        for (before, after) in [(late, None), (late, late), (None, early), (early, early)] {
+            assert_eq!(has(before, after), Err(Gone::SetBack), "{before:?} {after:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 use vfs_core::guardrail::is_signature;
-use vfs_core::{ClientId, FeedItem, PushRequest, ReconcileRequest, WriteIdMap};
+use vfs_core::{ClientId, PushRequest, ReconcileRequest};
 
 use super::answer::{Answer, ApiError};
 use super::body::JsonBody;
@@ -14,22 +14,12 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::crdt;
 use crate::db::Trouble;
-use crate::snapshot::snapshot as snapshot_of;
+use crate::snapshot::{ROWS_MAX, snapshot as snapshot_of};
 
 const PULL_FAILED: &str = "Failed to sync VFS CRDT operations";
 const SNAPSHOT_FAILED: &str = "Failed to snapshot VFS CRDT state";
 const PUSH_FAILED: &str = "Failed to push CRDT operations";
 const RECONCILE_FAILED: &str = "Failed to reconcile CRDT cursor";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PullAnswer<'a> {
-    items: &'a [FeedItem],
-    next_cursor: Option<&'a str>,
-    has_more: bool,
-    last_reconciled_write_ids: &'a WriteIdMap,
-    feed_epoch: i32,
-}
 
 /// `GET /crdt/sync`.
 pub(super) async fn pull(
@@ -52,16 +42,9 @@ pub(super) async fn pull(
         let session = app.pool().get().await?;
         crdt::pull(&session, &pull).await
     };
-    let (page, ground) = pulled.await.map_err(|trouble| trouble.or(PULL_FAILED))?;
+    let (text, ground) = pulled.await.map_err(|trouble| trouble.or(PULL_FAILED))?;
     app.saw_feed_epoch(ground.epoch);
-    let answer = PullAnswer {
-        items: &page.items,
-        next_cursor: page.next_cursor.as_deref(),
-        has_more: page.has_more,
-        last_reconciled_write_ids: &page.last_reconciled_write_ids,
-        feed_epoch: ground.epoch,
-    };
-    written(&answer, ground.epoch, PULL_FAILED)
+    Ok(Answer::text(text, ground.epoch))
 }
 
 /// `GET /crdt/snapshot`.
@@ -71,9 +54,11 @@ pub(super) async fn snapshot(
     query: QueryParams,
 ) -> Result<Answer, ApiError> {
     let client = client_id(&query)?;
+    let place = app.snapshot_place(caller.user_id());
+    let _place = place.ok_or_else(|| ApiError::unavailable("Too many snapshots", 2))?;
     let folded = async {
         let session = app.pool().get().await?;
-        snapshot_of(&session, caller.user_id(), client.as_ref().map(AsRef::as_ref)).await
+        snapshot_of(&session, caller.user_id(), client.as_ref().map(AsRef::as_ref), ROWS_MAX).await
     };
     let folded = folded.await.map_err(|trouble| trouble.or(SNAPSHOT_FAILED))?;
     written(&folded, folded.feed_epoch, SNAPSHOT_FAILED)

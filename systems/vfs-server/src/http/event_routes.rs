@@ -17,7 +17,7 @@ use vfs_core::Cursor;
 
 use super::answer::ApiError;
 use super::query::QueryParams;
-use super::stream_places::StreamPlace;
+use super::user_places::UserPlace;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::db::Trouble;
@@ -43,7 +43,7 @@ struct Stream {
     ending: watch::Receiver<bool>,
     until: Instant,
     greeted: bool,
-    _place: StreamPlace,
+    _place: UserPlace,
 }
 
 /// Opens a stream that goes on behind `Last-Event-ID`, or `cursor`, or from now.

@@ -20,6 +20,8 @@ const SHORT: usize = 24;
 /// Lists of one of the four tests of many; the long form has more.
 const LISTS: u64 = 250;
 const SOAK_LISTS: u64 = 50_000;
+/// Lists after which a long run says how far it is.
+const TOLD_EACH: u64 = 1_000;
 /// Lists in which a planted fault must be found.
 const LISTS_TO_FIND: u64 = 200;
 
@@ -29,13 +31,15 @@ const RESET: &str = "TRUNCATE vfs_registry, vfs_acl_entries, vfs_links, vfs_sync
                      UPDATE vfs_feed_head SET seq = 0";
 
 /// Faults in the server's SQL: in which function, what stands there, and what in its place.
-const FAULTS: [(&str, &str, &str); 6] = [
+const FAULTS: [(&str, &str, &str); 7] = [
     ("vfs_merge_reconciled_write_ids", "max(", "min("),
     ("vfs_links_emit", "'link_remove'", "'link_add'"),
     ("vfs_feed_advance", "head.seq + n,", "head.seq + n + 1,"),
     ("vfs_registry_emit", "owner_id", "NULL"),
     ("vfs_acl_removals", "'acl_remove'", "'acl_add'"),
     ("vfs_acl_grants", "'acl_add'", "'acl_remove'"),
+    // The first word about whoever else has access, instead of the last.
+    ("vfs_acl_told", "op.seq DESC", "op.seq"),
 ];
 
 /// Numbers that look random, and are the same in every run.
@@ -63,6 +67,8 @@ struct Both {
     /// How far each user has read: here and in the model.
     cursors: Vec<(Option<String>, Option<Cursor>)>,
     shares: BTreeMap<(String, String, String), String>,
+    /// Who has registered what.
+    owners: BTreeMap<String, usize>,
     writes: [u64; 2],
     links: usize,
     clock: i64,
@@ -133,7 +139,17 @@ impl Both {
             .execute(&format!("INSERT INTO user_groups VALUES ('{}', 'grp')", USERS[1]))
             .await;
         let cursors = vec![(None, None); USERS.len()];
-        Self { town, model, askers, cursors, shares: BTreeMap::new(), writes: [1; 2], links: 0, clock: 0 }
+        Self {
+            town,
+            model,
+            askers,
+            cursors,
+            shares: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            writes: [1; 2],
+            links: 0,
+            clock: 0,
+        }
     }
 
     /// As new, on the same servers.
@@ -146,6 +162,7 @@ impl Both {
         self.model = model;
         self.cursors = vec![(None, None); USERS.len()];
         self.shares.clear();
+        self.owners.clear();
         (self.writes, self.links, self.clock) = ([1; 2], 0, 0);
     }
 
@@ -168,11 +185,20 @@ impl Both {
         }
     }
 
+    /// Mostly whoever owns an item: what others ask is refused, and changes nothing.
+    fn mostly_owner(&self, id: &str, who: usize, draw: &mut Draw) -> usize {
+        let owner = self.owners.get(id).copied().unwrap_or(who);
+        if draw.below(4) == 0 { who } else { owner }
+    }
+
     async fn register(&mut self, who: usize, id: &str) {
         let now = self.now();
         let body = json!({ "id": id, "objectType": "folder", "encryptedSessionKey": "k" });
         let answer = self.askers[who].post("/v1/vfs/register", body).await;
         same(&answer, self.model.register(now, &user(who), &item(id)), "register");
+        if answer.status < 300 {
+            self.owners.entry(id.to_owned()).or_insert(who);
+        }
     }
 
     async fn link(&mut self, parent: &str, child: &str) {
@@ -196,6 +222,7 @@ impl Both {
 
     async fn share(&mut self, who: usize, draw: &mut Draw) {
         let (on, level) = (draw.of(&ITEMS), draw.of(&["view", "edit"]));
+        let who = self.mostly_owner(on, who, draw);
         let (kind, target) =
             [("user", USERS[1]), ("user", USERS[2]), ("group", "grp"), ("organization", "org")]
                 [draw.below(4)];
@@ -226,6 +253,7 @@ impl Both {
         let at = draw.below(self.shares.len());
         let ((on, kind, target), id) =
             self.shares.iter().nth(at).map(|(k, v)| (k.clone(), v.clone())).unwrap();
+        let who = self.mostly_owner(&on, who, draw);
         let answer = self.askers[who].delete(&format!("/v1/vfs/shares/{id}")).await;
         let principal = Principal {
             kind: PrincipalType::parse(&kind).unwrap(),
@@ -393,7 +421,12 @@ async fn the_server_does_what_the_model_does_seed_31337() {
 /// Many short lists, one after the other on the same servers.
 async fn compare_many(seeds: std::ops::Range<u64>) {
     let mut both = Both::new().await;
+    let first = seeds.start;
     for seed in seeds {
+        let done = seed - first;
+        if done > 0 && done % TOLD_EACH == 0 {
+            println!("{done} lists were answered alike");
+        }
         both.anew().await;
         let mut draw = Draw(seed.wrapping_mul(2_654_435_761) % (1 << 32));
         for _ in 0..SHORT {
@@ -461,5 +494,6 @@ async fn a_fault_in_the_servers_sql_is_found() {
     for (function, stands, instead) in FAULTS {
         found.push((function, lists_to_find(function, stands, instead).await));
     }
+    println!("lists to find: {found:?}");
     assert!(found.iter().all(|(_, lists)| lists.is_some()), "{found:?}");
 }

@@ -32,13 +32,16 @@ const PAGE: &str =
 const LONG: usize = 20;
 
 /// A cursor by time, as it was before there was an order: the time is that of the transaction's beginning, nothing is
-/// locked, and nobody waits. The head is moved far away, so that no cursor is ahead of it.
+/// locked, and nobody waits. The head is moved far away, so that no cursor is ahead of it, and numbers rise with the
+/// times, so that no cursor looks as if the feed had been set back.
 const SWITCHED_OFF: &str = "
     UPDATE vfs_feed_head SET seq = 9000000000000000, at = '2999-01-01';
-    CREATE SEQUENCE naive INCREMENT BY 500;
+    CREATE SEQUENCE naive;
     CREATE OR REPLACE FUNCTION vfs_feed_advance(n integer)
         RETURNS TABLE (epoch integer, first_seq bigint, at timestamptz)
-    LANGUAGE sql AS $$ SELECT 1, nextval('naive'), date_trunc('milliseconds', now()) $$";
+    LANGUAGE sql AS $$
+        SELECT 1, (floor(extract(epoch FROM now()) * 1000)::bigint - 1767225600000) * 50000
+                  + nextval('naive') % 100 * 500, date_trunc('milliseconds', now()) $$";
 
 /// Where the reader is that stands at the end.
 #[derive(Default)]

@@ -21,6 +21,9 @@ pub(crate) const BOUND: Duration = Duration::from_secs(30);
 /// What tokens are signed with here.
 pub(crate) const SECRET: &str = "a secret of the tests";
 
+/// What the instances of a test are called. Every request is made of any of them, here and where blobs are.
+pub(crate) const INSTANCES: [&str; 2] = ["one", "two"];
+
 /// A database that orders texts by the rules of English.
 pub(crate) struct Ground {
     pub(crate) database: Database,
@@ -84,7 +87,15 @@ impl Ground {
 
     /// Two instances.
     pub(crate) async fn town(self) -> Town {
-        let services = vec![Service::start(&self, "one", &[]).await, Service::start(&self, "two", &[]).await];
+        self.town_with(&[]).await
+    }
+
+    /// Two instances with these variables, too.
+    pub(crate) async fn town_with(self, more: &[(&str, &str)]) -> Town {
+        let mut services = Vec::new();
+        for name in INSTANCES {
+            services.push(Service::start(&self, name, more).await);
+        }
         Town { ground: self, services }
     }
 }
@@ -191,6 +202,12 @@ impl Answered {
 /// Draws of all askers together: which instance is asked. The same in every run but for the order of tasks.
 static DRAWS: AtomicU64 = AtomicU64::new(0);
 
+/// One of `count`, another each time that somebody asks.
+pub(crate) fn draw(count: usize) -> usize {
+    let draw = DRAWS.fetch_add(1, Ordering::Relaxed).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+    usize::try_from(draw).unwrap() % count
+}
+
 impl Asker {
     /// The same person with another header.
     pub(crate) fn with(&self, name: &str, value: &str) -> Asker {
@@ -227,8 +244,7 @@ impl Asker {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Answered, String> {
-        let draw = DRAWS.fetch_add(1, Ordering::Relaxed).wrapping_mul(6_364_136_223_846_793_005) >> 33;
-        let base = &self.bases[usize::try_from(draw).unwrap() % self.bases.len()];
+        let base = &self.bases[draw(self.bases.len())];
         let mut headers = self.headers.clone();
         if body.is_some() {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));

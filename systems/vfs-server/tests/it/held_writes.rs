@@ -80,7 +80,7 @@ async fn while_the_lock_of_all_writes_is_held_writes_are_refused_at_once_and_rea
     let (held, read) = tokio::join!(futures_util::future::join_all(writes), ada.get("/v1/vfs/crdt/sync"));
     read.good();
     for answer in held {
-        assert_eq!(answer.refusal(), (503, "Writes are frozen"));
+        assert_eq!(answer.refusal(), (503, "Writes are held back for a moment"));
         assert!(answer.header("retry-after").is_some());
     }
     let took = started.elapsed();

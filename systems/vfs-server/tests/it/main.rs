@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod blob;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod compacting;
 #[cfg(test)]
 mod feed_order;
@@ -32,6 +34,8 @@ mod migrate_command;
 mod operators;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod pulled_bytes;
 #[cfg(test)]
 mod push_routes;
 #[cfg(test)]

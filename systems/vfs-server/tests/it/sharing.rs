@@ -1,8 +1,9 @@
 //! Shares, and what they let others see: owners, later grantees, and those who lose what they had.
 
 use serde_json::{Value as Json, json};
+use testkit::eventually;
 
-use crate::ground::{Asker, Town, link};
+use crate::ground::{Asker, BOUND, Town, link};
 
 fn of(items: &[Json], field: &str) -> Vec<String> {
     items.iter().map(|item| item[field].as_str().unwrap_or("null").to_owned()).collect()
@@ -403,4 +404,94 @@ async fn a_share_between_organizations_is_one_also_where_a_share_of_another_kind
     assert_eq!((&listed["shares"], listed["orgShares"].as_array().unwrap().len()), (&json!([]), 1));
     ada.delete(&format!("/v1/vfs/org-shares/{between}")).await.good();
     assert!(share(&ada, "file", "organization", "org").await.starts_with("share:"));
+}
+
+#[tokio::test]
+async fn a_share_that_ends_by_time_is_told_of_once_in_both_feeds() {
+    let town = Town::new().await;
+    let (ada, bob) = (town.user("ada").await, town.user("bob").await);
+    with_organization(&town, &["ada", "bob"]).await;
+    for item in ["file", "other"] {
+        ada.register(item).await;
+    }
+    share(&ada, "other", "user", "bob").await;
+    let soon = jiff::Timestamp::now() + std::time::Duration::from_millis(1_500);
+    let body = json!({
+        "shareType": "user", "targetId": "bob", "permissionLevel": "view", "expiresAt": soon.to_string(),
+    });
+    ada.post("/v1/vfs/items/file/shares", body.clone()).await.good();
+    let (seen, cursor) = bob.pull_all(None, 10).await;
+    assert_eq!(
+        (of(&seen, "itemId"), of(&seen, "opType")),
+        (vec!["other".into(), "file".into()], vec!["acl_add".into(), "acl_add".into()],)
+    );
+    let before = bob.get("/v1/vfs/sync?limit=500").await.good()["items"].clone();
+    let before = before.as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&before["itemId"], &before["accessLevel"]), (&json!("file"), &json!("read")));
+    let told = eventually("the end is told", BOUND, || async {
+        let (told, _) = bob.pull_all(cursor.as_deref(), 10).await;
+        (!told.is_empty()).then_some(told)
+    });
+    let told = told.await.unwrap();
+    assert_eq!(
+        (of(&told, "itemId"), of(&told, "opType"), of(&told, "principalId")),
+        (vec!["file".into()], vec!["acl_remove".into()], vec!["bob".into()])
+    );
+    let page = bob.get("/v1/vfs/sync?limit=500").await.good()["items"].clone();
+    let last = page.as_array().unwrap().last().unwrap();
+    assert_ne!(last["changeId"], before["changeId"], "{page}");
+    assert_eq!(
+        (&last["itemId"], &last["changeType"], &last["accessLevel"]),
+        (&json!("file"), &json!("acl"), &Json::Null)
+    );
+    // Each instance looks again and again, and finds nothing more; one that is looked for by hand finds nothing either.
+    let address = town.ground.address();
+    let pool = tidegate_store::postgres::Pool::new(address, tidegate_store::postgres::PoolOptions::default());
+    let pool = pool.unwrap();
+    assert_eq!(vfs_server::share::tell_ended(&pool).await.unwrap(), 0);
+    // Shared anew under another end, the new end is told as well.
+    let again = json!({ "shareType": "user", "targetId": "bob", "permissionLevel": "view" });
+    ada.post("/v1/vfs/items/file/shares", again).await.good();
+    let id = town.ground.text("SELECT id FROM vfs_acl_entries WHERE item_id = 'file'").await;
+    let soon = jiff::Timestamp::now() + std::time::Duration::from_millis(300);
+    ada.patch(&format!("/v1/vfs/shares/{id}"), json!({ "expiresAt": soon.to_string() })).await.good();
+    let removals = "SELECT count(*) FROM vfs_crdt_ops WHERE item_id = 'file' AND op_type = 'acl_remove'
+                    AND source_table = 'vfs_acl_entries'";
+    eventually("the second end is told", BOUND, || async {
+        (town.ground.text(removals).await == "2").then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn an_end_that_comes_while_writes_are_frozen_is_told_after_the_freeze() {
+    let town = Town::new().await;
+    let (ada, _) = (town.user("ada").await, town.user("bob").await);
+    with_organization(&town, &["ada", "bob"]).await;
+    ada.register("file").await;
+    let soon = jiff::Timestamp::now() + std::time::Duration::from_millis(500);
+    let body = json!({
+        "shareType": "user", "targetId": "bob", "permissionLevel": "view", "expiresAt": soon.to_string(),
+    });
+    ada.post("/v1/vfs/items/file/shares", body).await.good();
+    let database = &town.ground.database;
+    database
+        .execute("UPDATE vfs_freeze SET frozen_until = now() + interval '1 hour', epoch = epoch + 1")
+        .await;
+    let pool = tidegate_store::postgres::Pool::new(
+        town.ground.address(),
+        tidegate_store::postgres::PoolOptions::default(),
+    );
+    let pool = pool.unwrap();
+    let refused = eventually("the end is refused", BOUND, || async {
+        vfs_server::share::tell_ended(&pool).await.err()
+    });
+    assert!(refused.await.unwrap().to_string().contains("Writes are frozen"));
+    let told = "SELECT count(*) FROM vfs_crdt_ops WHERE op_type = 'acl_remove'";
+    assert_eq!(town.ground.text(told).await, "0");
+    database.execute("UPDATE vfs_freeze SET frozen_until = NULL, epoch = epoch + 1").await;
+    eventually("the end is told", BOUND, || async { (town.ground.text(told).await == "1").then_some(()) })
+        .await
+        .unwrap();
 }

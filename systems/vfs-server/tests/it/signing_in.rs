@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_store::http::{Client, Request};
 use vfs_server::auth::{Claims, TokenSecret};
 
-use crate::ground::{BOUND, Ground, SECRET, Service, Town};
+use crate::ground::{BOUND, Ground, SECRET, Town};
 
 const PATH: &str = "/v1/vfs/crdt/sync";
 const UNAUTHORIZED: (u16, &str) = (401, "Unauthorized");
@@ -69,8 +69,7 @@ async fn a_session_that_ends_ends_its_tokens() {
 #[tokio::test]
 async fn without_a_secret_or_a_store_of_sessions_nobody_is_let_in() {
     let ground = Ground::new().await;
-    let service = Service::start(&ground, "one", &[("JWT_SECRET", "")]).await;
-    let town = Town { ground, services: vec![service] };
+    let town = ground.town_with(&[("JWT_SECRET", "")]).await;
     let ada = town.user("ada").await;
     assert_eq!(ada.get(PATH).await.refusal(), (500, "Failed to authenticate"));
     assert_eq!(town.nobody().get(PATH).await.refusal(), UNAUTHORIZED);

@@ -236,7 +236,8 @@ impl Hub {
 
 /// A page by hand: items, next cursor, whether there is more, the map of writes.
 pub(crate) fn page(items: Vec<FeedItem>, next: Option<Cursor>, has_more: bool, ids: Value) -> ReplyBody {
-    let page = PulledPage { items, next_cursor: next, has_more, last_reconciled_write_ids: ids };
+    let page =
+        PulledPage { items: items.into(), next_cursor: next, has_more, last_reconciled_write_ids: ids };
     ReplyBody::Pulled(page)
 }
 

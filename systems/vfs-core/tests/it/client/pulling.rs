@@ -185,9 +185,11 @@ fn after_a_bad_page_an_honest_server_brings_the_client_where_it_would_be() {
         let ended = desk.sync(|request| match (hub.answer(request), request) {
             (ReplyBody::Pulled(mut page), Request::Pull { .. }) if failures < 3 => {
                 if let Some(first) = seen.take() {
-                    page.items.insert(0, first);
+                    let mut items = page.items.to_vec();
+                    items.insert(0, first);
+                    page.items = items.into();
                 } else {
-                    seen = page.items.first().cloned();
+                    seen = page.items.get(0).map(|item| item.to_feed_item());
                 }
                 ReplyBody::Pulled(page)
             }

@@ -214,3 +214,71 @@ fn a_server_rewound_without_a_new_epoch_trips_the_guardrails() {
     let error = desk.sync(script(vec![page(vec![], None, false, json!({ "desktop": 2 }))], "applied"));
     assert_eq!(error.unwrap_err().signature().as_deref(), Some("pull:lastWriteIdRegression"));
 }
+
+#[test]
+fn a_server_that_was_set_back_and_has_overtaken_the_client_is_noticed_by_its_positions() {
+    let id = |epoch: u16, seq: u64| format!("{epoch:04}-{seq:016}");
+    for (told, read, again) in [
+        (vec![id(1, 61), id(1, 93)], id(1, 80), id(1, 61)),
+        (vec![id(1, 80), id(1, 81)], id(1, 80), id(1, 80)),
+        (vec![id(1, 90), id(1, 88)], id(1, 90), id(1, 88)),
+    ] {
+        let mut desk = reader();
+        let items = told.iter().zip(6..).map(|(op_id, millisecond)| link(op_id, millisecond)).collect();
+        let before = desk.export();
+        let error = desk.sync(script(vec![page(items, None, false, json!({ "desktop": 9 }))], "applied"));
+        let error = error.unwrap_err();
+        assert!(matches!(error, ClientError::Epoch(EpochError::SetBack { .. })), "{error}");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the server's feed was set back: it tells {again} after {read}, which was read here, and may lack more of it; re-materialize to go on, the queue is kept"
+            )
+        );
+        assert_eq!((desk.export(), desk.signatures().len()), (before, 0));
+        let begun = desk.client.rematerialize();
+        desk.begin(begun);
+        let items: Vec<FeedItem> = told[..1].iter().map(|op_id| link(op_id, 6)).collect();
+        let state = canonical(&items, &WriteIdMap::new());
+        desk.answer_with(Reply::of(ReplyBody::Snapshot(Some(state))));
+        desk.ended().unwrap().unwrap();
+        assert_eq!(desk.client.pending().len(), 1);
+        flush(&mut desk, None).unwrap();
+        assert_eq!(desk.client.pending(), []);
+    }
+    // A new epoch goes on from a smaller number, and ids that are no positions have no order but that of their times.
+    for op_id in [id(2, 71), "a".to_owned()] {
+        let mut desk = reader();
+        let items = vec![link(&op_id, 6)];
+        desk.sync(script(vec![page(items, None, false, json!({ "desktop": 9 }))], "applied")).unwrap();
+    }
+}
+
+#[test]
+fn a_server_alone_may_not_take_known_writes_away_and_those_that_it_does_not_name_stay() {
+    let known = json!({ "desktop": 4, "laptop": 7 });
+    let gone = || ReplyBody::Failed(Failure::RematerializationRequired { oldest_available: None });
+    let state_with = |write_ids: Value| {
+        let place = place(6, "0001-0000000000000090");
+        state_at(&place, write_ids, json!([]), 1)
+    };
+    let started = |write_ids: Value| {
+        let mut desk = Desk::new("desktop", 10);
+        desk.hydrate(&state_at(&place(5, "0001-0000000000000080"), known.clone(), json!([]), 6)).unwrap();
+        let begun = desk.client.sync();
+        desk.begin(begun);
+        desk.answer(gone());
+        desk.answer(ReplyBody::Snapshot(Some(state_with(write_ids))));
+        desk
+    };
+    let mut fallen = started(json!({ "desktop": 4, "laptop": 6 }));
+    let error = fallen.ended().unwrap().unwrap_err();
+    assert_eq!(error.signature().as_deref(), Some("pull:lastWriteIdRegression"));
+    let mut unsaid = started(json!({ "desktop": 5 }));
+    assert!(unsaid.ended().is_none(), "it reads on");
+    let read = unsaid.client.reconciled().unwrap();
+    assert_eq!(
+        serde_json::to_value(&read.last_reconciled_write_ids).unwrap(),
+        json!({ "desktop": 5, "laptop": 7 })
+    );
+}

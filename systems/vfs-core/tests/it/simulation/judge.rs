@@ -26,7 +26,7 @@ impl World {
     ) -> Result<(), String> {
         let mut expected = expected.clone();
         let read: Vec<FeedItem> = match &reply.body {
-            ReplyBody::Pulled(page) if expected == Expected::Nothing => page.items.clone(),
+            ReplyBody::Pulled(page) if expected == Expected::Nothing => page.items.to_vec(),
             _ => Vec::new(),
         };
         let ends_cycle = matches!(&reply.body, ReplyBody::Pulled(page) if !page.has_more);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vfs_core::client::{ClientError, FeedEpoch, Reply, ReplyBody, Request, reply};
 use vfs_core::feed::FeedItem;
 use vfs_core::page::PulledPage;
-use vfs_core::{ClientId, Cursor, OpType, ReconcileState};
+use vfs_core::{ClientId, Cursor, OpType, Position, ReconcileState};
 
 /// One lie. Each is told in answer to the first exchange of its kind that it can be told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub(crate) enum Lie {
     OtherEpoch,
     /// The state to start over from is older than what the client has read.
     SnapshotLeadsBack,
+    /// A page gives the position anew that the client has read last, at a later time.
+    SetBack,
 }
 
 impl Lie {
@@ -91,6 +93,7 @@ impl Lie {
         Self::AlwaysStale,
         Self::OtherEpoch,
         Self::SnapshotLeadsBack,
+        Self::SetBack,
     ];
 
     /// Its name among the counters.
@@ -138,6 +141,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) known: Option<&'a ReconcileState>,
     /// The items of the earlier pages of the cycle.
     pub(crate) earlier: &'a [FeedItem],
+    /// Whether its user asked for whatever state the server has.
+    pub(crate) starts_over: bool,
 }
 
 impl Scene<'_> {
@@ -145,6 +150,10 @@ impl Scene<'_> {
     pub(crate) fn tell(&self, lie: Lie, honest: &Reply) -> Option<(Reply, Expected)> {
         if lie == Lie::OtherEpoch {
             self.known?;
+            // Who asks for the state takes the feed that it is of.
+            if self.starts_over && matches!(self.request, Request::Snapshot) {
+                return None;
+            }
             if matches!(honest.body, ReplyBody::Failed(_) | ReplyBody::Snapshot(None)) {
                 return None;
             }
@@ -165,7 +174,9 @@ impl Scene<'_> {
             (Request::Snapshot, ReplyBody::Snapshot(Some(_))) if lie == Lie::SnapshotLeadsBack => {
                 self.known?;
                 let text = "rematerialized cursor regressed local sync cursor";
-                Some((ReplyBody::Snapshot(None), Expected::Text(text)))
+                // Who asks for it gets what there is.
+                let expected = if self.starts_over { Expected::Nothing } else { Expected::Text(text) };
+                Some((ReplyBody::Snapshot(None), expected))
             }
             _ => None,
         }?;
@@ -173,45 +184,57 @@ impl Scene<'_> {
     }
 
     fn page(&self, lie: Lie, before: Option<&Cursor>, mut page: PulledPage) -> Option<(ReplyBody, Expected)> {
+        let mut items = page.items.to_vec();
         let guardrail = |signature| Some(Expected::Guardrail(signature));
         let expected = match lie {
             Lie::EmptyWithMore => {
-                page.items.clear();
+                items.clear();
                 (page.next_cursor, page.has_more) = (None, true);
                 guardrail("pull:pullPageInvariantViolation")
             }
             Lie::WrongNextCursor => {
-                let tail = page.items.last()?.cursor()?;
+                let tail = items.last()?.cursor()?;
                 page.next_cursor = Cursor::new(tail.changed_at, "9999-9999999999999999");
                 guardrail("pull:pullPageInvariantViolation")
             }
             Lie::TwiceInPage => {
-                let last = page.items.last()?.clone();
-                page.items.push(last);
+                let last = items.last()?.clone();
+                items.push(last);
                 guardrail("pull:pullDuplicateOpReplay")
             }
             Lie::FromEarlierPage => {
-                page.items.insert(0, self.earlier.last()?.clone());
+                items.insert(0, self.earlier.last()?.clone());
                 guardrail("pull:pullDuplicateOpReplay")
             }
             Lie::LeadsBack => {
-                page.items = vec![made_up(before?, -1_000, "0000-made-up")];
+                items = vec![made_up(before?, -1_000, "0000-made-up")];
                 page.next_cursor = None;
                 guardrail("pull:pullCursorRegression")
             }
             Lie::EmptyLeadsBack => {
-                page.items.clear();
+                items.clear();
                 let changed_at = before?.changed_at.plus_millisecond(-1);
                 (page.next_cursor, page.has_more) = (Cursor::new(changed_at, "a"), false);
                 guardrail("pull:pullCursorRegression")
             }
             Lie::SamePlace => {
                 let first = made_up(before?, 0, &before?.change_id);
-                if page.items.is_empty() || self.earlier.iter().any(|item| item.op_id == first.op_id) {
+                if items.is_empty() || self.earlier.iter().any(|item| item.op_id == first.op_id) {
                     return None;
                 }
-                page.items.insert(0, first);
+                items.insert(0, first);
                 Some(Expected::Text("CRDT feed item 0 is not strictly newer than local cursor"))
+            }
+            Lie::SetBack => {
+                let again = Position::parse(&before?.change_id)?;
+                let told = Position { seq: again.seq.checked_sub(1)?, ..again };
+                let is_known = |item: &FeedItem| item.op_id == told.id();
+                if items.is_empty() || self.earlier.iter().chain(&items).any(is_known) {
+                    return None;
+                }
+                items = vec![made_up(&items.last()?.cursor()?, 1, &told.id())];
+                page.next_cursor = None;
+                Some(Expected::Text("the server's feed was set back"))
             }
             Lie::WritesFall => {
                 let (replica_id, known) =
@@ -224,29 +247,30 @@ impl Scene<'_> {
                 Some(Expected::Text("lastReconciledWriteIds must be an object map"))
             }
             Lie::NoOpId => {
-                page.items.first_mut()?.op_id = " ".to_owned();
+                items.first_mut()?.op_id = " ".to_owned();
                 Some(Expected::Text("transport returned item with missing opId"))
             }
             Lie::NoTime => {
-                page.items.last_mut()?.occurred_at = "soon".to_owned();
+                items.last_mut()?.occurred_at = "soon".to_owned();
                 page.next_cursor = None;
                 Some(Expected::Text("transport returned item with invalid occurredAt"))
             }
             Lie::NoParent => {
-                let tail = page.items.last()?.cursor()?;
-                page.items.push(FeedItem { parent_id: None, ..made_up(&tail, 1, "9999-made-up") });
+                let tail = items.last()?.cursor()?;
+                items.push(FeedItem { parent_id: None, ..made_up(&tail, 1, "9999-made-up") });
                 page.next_cursor = None;
                 Some(Expected::Text("CRDT feed item"))
             }
             Lie::CutOff | Lie::HasMoreIsText => return self.bytes(lie, &page),
             _ => None,
         }?;
+        page.items = items.into();
         Some((ReplyBody::Pulled(page), expected))
     }
 
     fn bytes(&self, lie: Lie, page: &PulledPage) -> Option<(ReplyBody, Expected)> {
         let mut value = json!({
-            "items": page.items, "nextCursor": null, "hasMore": page.has_more, "lastReconciledWriteIds": {},
+            "items": page.items.to_vec(), "nextCursor": null, "hasMore": page.has_more, "lastReconciledWriteIds": {},
         });
         let text = if lie == Lie::CutOff {
             "transport returned non-JSON response"

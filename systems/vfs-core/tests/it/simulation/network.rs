@@ -160,8 +160,12 @@ impl World {
         };
         let subject = &mut self.devices[device];
         let exports = subject.client.export_state();
-        let scene =
-            Scene { request: &request, known: exports.reconcile_state.as_ref(), earlier: &subject.earlier };
+        let scene = Scene {
+            request: &request,
+            known: exports.reconcile_state.as_ref(),
+            earlier: &subject.earlier,
+            starts_over: subject.is_starting_over,
+        };
         let (mut lied, mut lie) = (None, None);
         if subject.life == life && subject.out == Some(id) && !is_late && !liar {
             for (at, told) in subject.lies.iter().enumerate() {
@@ -222,7 +226,7 @@ impl World {
         let value: Value = match (&honest.body, request) {
             (ReplyBody::Pushed(results), _) => json!({ "clientId": "c", "results": results }),
             (ReplyBody::Pulled(page), _) => json!({
-                "items": page.items,
+                "items": page.items.to_vec(),
                 "nextCursor": page.next_cursor.as_ref().map(vfs_core::Cursor::encode),
                 "hasMore": page.has_more,
                 "lastReconciledWriteIds": page.last_reconciled_write_ids,

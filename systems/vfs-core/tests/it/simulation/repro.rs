@@ -95,3 +95,47 @@ fn repro_two_operations_of_one_millisecond_are_passed_by_a_cursor_of_time() {
         ],
     );
 }
+
+#[test]
+fn repro_whoever_starts_over_is_told_a_state_that_leads_back_or_of_another_feed() {
+    // The world's own expectation was wrong: who asks for the state gets what there is, and reads on from there.
+    for lie in [Lie::SnapshotLeadsBack, Lie::OtherEpoch] {
+        let ops = [
+            queue(DESKTOP),
+            Op::Flush { device: DESKTOP },
+            wait(),
+            Op::Backup,
+            Op::Restore,
+            // With a restore before it, this one is taken for the truth: the user is told to start over.
+            Op::Lie { device: DESKTOP, lie: Lie::OtherEpoch },
+            wait(),
+            Op::Lie { device: DESKTOP, lie },
+            wait(),
+            wait(),
+        ];
+        if let Err(why) = run_ops(&ops, Random::new(7), None, true) {
+            panic!("{lie:?}: {why}");
+        }
+    }
+}
+
+#[test]
+fn repro_a_restored_server_that_has_forgotten_its_past_takes_known_writes_away() {
+    // A device dies after its first page, which tells it of writes that it has not read. They are lost with a restore,
+    // and the feed is forgotten up to beyond its cursor: it takes the state anew by itself.
+    let mut ops = vec![queue(DESKTOP); 5];
+    ops.extend([Op::Flush { device: DESKTOP }, wait(), Op::Backup]);
+    ops.extend([queue(DESKTOP); 6]);
+    ops.extend([
+        Op::Flush { device: DESKTOP },
+        wait(),
+        Op::Crash { device: MOBILE, after_keeping: true },
+        Op::Sync { device: MOBILE },
+        wait(),
+        Op::Restore,
+        Op::Compact { rows: 24 },
+        Op::Sync { device: MOBILE },
+        wait(),
+    ]);
+    shows(Planted::Client(Mutation::SnapshotBelieved), &ops);
+}

@@ -215,7 +215,7 @@ impl Server {
         }
         ReplyBody::Pulled(PulledPage {
             next_cursor: page.next_cursor.as_deref().and_then(Cursor::decode),
-            items,
+            items: items.into(),
             has_more: page.has_more,
             last_reconciled_write_ids: write_ids,
         })

@@ -34,3 +34,4 @@ FROM (
     UNION ALL SELECT 5, replica_id, '', '', '', NULL, max_write_id FROM writes
 ) AS folded
 ORDER BY kind, a COLLATE "C", array_position(ARRAY['user', 'group', 'organization'], b), b COLLATE "C", c COLLATE "C"
+LIMIT $4

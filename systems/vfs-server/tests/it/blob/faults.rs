@@ -146,7 +146,10 @@ async fn a_store_that_does_not_answer_costs_no_more_than_the_deadline() {
         assert!(started.elapsed().as_millis() >= 80, "{:?}", started.elapsed());
         assert!((2..=3).contains(&world.s3.count(route.operation())), "{blob}");
         world.s3.heal();
-        assert_eq!(route.ask(&ann, &blob).await.status.as_u16(), 200, "{blob}");
+        // Forty milliseconds are little on a machine that is at work for others.
+        let bound = std::time::Duration::from_secs(30);
+        let again = || async { (route.ask(&ann, &blob).await.status.as_u16() == 200).then_some(()) };
+        testkit::eventually("the same request is answered", bound, again).await.unwrap();
     }
 }
 

@@ -19,6 +19,8 @@ use vfs_server::auth::{TokenSecret, start_session};
 use vfs_server::config::Config;
 use vfs_server::serve::{listen, serve};
 
+use crate::ground::{INSTANCES, draw};
+
 const SECRET: &str = "a secret for tests";
 
 /// The migrations by their versions, each of which notes itself.
@@ -37,8 +39,9 @@ pub(super) struct World {
     pub(super) database: Database,
     pub(super) s3: S3Endpoint,
     variables: Vec<(String, String)>,
-    address: Option<SocketAddr>,
-    _end: Option<oneshot::Sender<()>>,
+    /// Where it is served; each request is made of any.
+    addresses: Vec<SocketAddr>,
+    _ends: Vec<oneshot::Sender<()>>,
 }
 
 /// The text of a migration.
@@ -67,19 +70,19 @@ pub(super) async fn database(version: i32) -> Database {
 }
 
 impl World {
-    /// A server on the newest schema.
+    /// Two instances on the newest schema.
     pub(super) async fn start() -> World {
         World::with(27, &[]).await
     }
 
-    /// A server on a schema, with variables besides those that lead to the store.
+    /// Two instances on a schema, with variables besides those that lead to the store.
     pub(super) async fn with(version: i32, extra: &[(&str, &str)]) -> World {
         let mut world = World::without_server(version, extra).await;
         world.launch().await;
         world
     }
 
-    /// A server whose answers from the database can be lost.
+    /// Two instances whose answers from the database can be lost.
     pub(super) async fn behind_a_proxy() -> (World, Proxy) {
         let proxy = Proxy::start(Cluster::shared().await.port()).await.unwrap();
         let mut world = World::without_server(27, &[]).await;
@@ -90,18 +93,22 @@ impl World {
     }
 
     async fn launch(&mut self) {
-        let variables = self.variables.clone();
-        let read = move |name: &str| {
-            variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-        };
-        let app = Arc::new(App::start(Config::read(&read).unwrap()).await.unwrap());
-        let listener = listen(app.config().listen).await.unwrap();
-        self.address = Some(listener.local_addr().unwrap());
-        let (end, ended) = oneshot::channel();
-        self._end = Some(end);
-        tokio::spawn(serve(app, listener, async {
-            let _ = ended.await;
-        }));
+        for name in INSTANCES {
+            let variables = self.variables.clone();
+            let read = move |wanted: &str| {
+                let named = (wanted == "INSTANCE_NAME").then(|| name.to_owned());
+                let said = variables.iter().rev().find(|(known, _)| known == wanted);
+                named.or_else(|| said.map(|(_, value)| value.clone()))
+            };
+            let app = Arc::new(App::start(Config::read(&read).unwrap()).await.unwrap());
+            let listener = listen(app.config().listen).await.unwrap();
+            self.addresses.push(listener.local_addr().unwrap());
+            let (end, ended) = oneshot::channel();
+            self._ends.push(end);
+            tokio::spawn(serve(app, listener, async {
+                let _ = ended.await;
+            }));
+        }
     }
 
     /// Database and store, for a server as a program.
@@ -124,7 +131,7 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         variables.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        World { database, s3, variables, address: None, _end: None }
+        World { database, s3, variables, addresses: Vec::new(), _ends: Vec::new() }
     }
 
     pub(super) fn variables(&self) -> &[(String, String)] {
@@ -132,7 +139,7 @@ impl World {
     }
 
     pub(super) fn serves_at(&mut self, address: SocketAddr) {
-        self.address = Some(address);
+        self.addresses = vec![address];
     }
 
     /// Somebody who asks the server.
@@ -142,7 +149,7 @@ impl World {
         let hour = Duration::from_secs(3_600);
         let token = start_session(&session, &TokenSecret::of(SECRET), user, hour).await.unwrap();
         Asker {
-            address: self.address.unwrap(),
+            addresses: self.addresses.clone(),
             token,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
@@ -168,7 +175,7 @@ impl World {
 
 #[derive(Clone)]
 pub(super) struct Asker {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     pub(super) token: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -201,13 +208,18 @@ impl Asker {
         Asker { token: String::new(), ..self.clone() }
     }
 
-    /// Where the server listens.
+    /// The same person at each of the instances.
+    pub(super) fn each(&self) -> Vec<Asker> {
+        self.addresses.iter().map(|at| Asker { addresses: vec![*at], ..self.clone() }).collect()
+    }
+
+    /// Where any of the instances listens.
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[draw(self.addresses.len())]
     }
 
     pub(super) fn uri(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.address())
     }
 
     pub(super) async fn send(
