@@ -17,15 +17,17 @@ const VARIABLE: &str = "TIDEGATE_SOAK";
 const SYSTEMS: [&str; 4] = ["accounts", "vfs", "ledger", "trips"];
 
 /// The claims that are measured, one binary each. They stand last: a figure wants a machine that does nothing else.
-const BENCHMARKS: [&str; 8] = [
+const BENCHMARKS: [&str; 10] = [
     "check_2000",
     "migrate_200",
     "compare_2m",
     "backfill_2m",
     "barrier",
     "vfs_sync",
+    "vfs_blobs",
     "vfs_client",
     "ledger_debits",
+    "trips_apply",
 ];
 
 /// Runs the long forms whose names contain `filter`, and prints what they print: the figures. Without a filter the
