@@ -58,6 +58,7 @@ cargo demo [SYSTEM] [OPTIONS]
               --active N         users who work meanwhile [8]
               --seed N           what choices follow from [1]
               --redis            on a Redis, and not on the embedded store
+              --back             everything is put back after the wave, and nothing is finished
 
 Without a SYSTEM it is `accounts`. It starts servers of its own on free ports and touches none of yours. Missing
 servers are installed where that is allowed, else the command is printed.

@@ -6,6 +6,7 @@
 //!  operator ─┴─► tidegate ─► the page ─► the administrators' requests
 //! ```
 
+mod back;
 mod options;
 mod stage;
 mod traffic;
@@ -94,6 +95,14 @@ pub(crate) async fn show(programs: &Programs, options: Options) -> Result<Proof,
         active.len()
     ));
     let mut show = Show { operator, administrator, people, proof: Proof::default() };
+    if options.back {
+        let told = show.until_the_wave(&stage).await;
+        // What users write behind the snapshot is lost; they are sent home first.
+        traffic.stop().await?;
+        told?;
+        show.everything_is_put_back(&stage).await?;
+        return Ok(show.proof);
+    }
     let told = show.acts(&stage, &mut fleet).await;
     let notes = traffic.stop().await?;
     told?;
@@ -106,9 +115,7 @@ pub(crate) async fn show(programs: &Programs, options: Options) -> Result<Proof,
 
 impl Show {
     async fn acts(&mut self, stage: &Stage, fleet: &mut crate::fleet::Fleet) -> Result<(), Error> {
-        tokio::time::sleep(AROUND).await;
-        self.first_users(stage).await?;
-        self.a_wave_is_the_last().await?;
+        self.until_the_wave(stage).await?;
         heading("One instance is killed; the page speaks to the other");
         let pid = fleet.kill_and_start(1).await?;
         println!("\n$ kill -9 {pid}");
@@ -117,6 +124,12 @@ impl Show {
         self.one_user_is_put_back(stage, fleet).await?;
         tokio::time::sleep(AROUND).await;
         Ok(())
+    }
+
+    async fn until_the_wave(&mut self, stage: &Stage) -> Result<(), Error> {
+        tokio::time::sleep(AROUND).await;
+        self.first_users(stage).await?;
+        self.a_wave_is_the_last().await
     }
 
     /// Snapshot, dry run, and a few users, whose counts are held against the dry run.

@@ -61,21 +61,33 @@ fn pages() -> Result<Vec<Vec<u8>>, Failed> {
     Ok(pages)
 }
 
-/// Takes all pages in, from their bytes. The time, and the bytes of the state at the end.
-fn ours(pages: &[Vec<u8>]) -> Result<(Duration, usize), Failed> {
+/// How long the client took to take all pages in, from their bytes.
+struct Ours {
+    took: Duration,
+    /// The part of it in which pages were read, before anything was checked or applied.
+    reading: Duration,
+    /// Bytes of the state at the end.
+    state: usize,
+}
+
+fn ours(pages: &[Vec<u8>]) -> Result<Ours, Failed> {
     let mut client = Client::new(Options::new("ada", "desk")?.pull_limit(PAGE)?);
+    let mut reading = Duration::ZERO;
     let began = Instant::now();
     let mut effects = client.sync().effects();
     for page in pages {
         let Some(Effect::Send { id, request }) = effects.pop() else { return Err("no page was asked for".into()) };
-        effects = client.reply(id, Reply::of(reply::read(&request, 200, page)));
+        let asked = Instant::now();
+        let read = reply::read(&request, 200, page);
+        reading += asked.elapsed();
+        effects = client.reply(id, Reply::of(read));
     }
     let took = began.elapsed();
     let state = client.export_state();
     if state.replay_snapshot.links.len() != OPERATIONS {
         return Err(format!("{} links instead of {OPERATIONS}: {effects:?}", state.replay_snapshot.links.len()).into());
     }
-    Ok((took, serde_json::to_vec(&state)?.len()))
+    Ok(Ours { took, reading, state: serde_json::to_vec(&state)?.len() })
 }
 
 /// Updates of a peer, and how long another document takes to take them in.
@@ -239,15 +251,19 @@ fn median(mut times: Vec<Duration>) -> (Duration, Duration, Duration) {
 fn main() -> Result<(), Failed> {
     let pairs = std::env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
     let pages = pages()?;
-    let (_, state) = ours(&pages)?;
+    let first = ours(&pages)?;
     let wire: usize = pages.iter().map(Vec::len).sum();
-    println!("vfs-core: {} bytes an operation on the wire, {} in the exported state", wire / OPERATIONS, state / OPERATIONS);
+    let (wire, state) = (wire / OPERATIONS, first.state / OPERATIONS);
+    println!("vfs-core: {wire} bytes an operation on the wire, {state} in the exported state");
+    let mut reading = Vec::new();
     let peers: [(&str, fn() -> Result<Peer, Failed>); 3] =
         [("yrs", with_yrs), ("loro", with_loro), ("automerge", with_automerge)];
     for (name, peer) in peers {
         let (mut here, mut there, mut last) = (Vec::new(), Vec::new(), None);
         for _ in 0..pairs {
-            here.push(ours(&pages)?.0);
+            let taken = ours(&pages)?;
+            here.push(taken.took);
+            reading.push(taken.reading);
             let taken = peer()?;
             there.push(taken.took);
             last = Some(taken);
@@ -265,6 +281,11 @@ fn main() -> Result<(), Failed> {
             println!("{name}: {} bytes a set on the wire, {} in its state", peer.wire / OPERATIONS, peer.state / OPERATIONS);
         }
     }
+    let (read, least, most) = median(reading);
+    println!(
+        "of that, vfs-core reads pages for {:.3} s ({:.3} to {:.3}); the rest is checking and applying them",
+        read.as_secs_f64(), least.as_secs_f64(), most.as_secs_f64()
+    );
     let (took, least, most) = median((0..pairs).map(|_| convergence()).collect::<Result<_, _>>()?);
     println!(
         "{CLIENTS} clients with {QUEUED} queued operations each converge in {:.3} s ({:.3} to {:.3})",

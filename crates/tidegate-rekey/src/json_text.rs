@@ -36,31 +36,38 @@ pub(crate) fn patched<'t>(text: &'t str, before: &Value, after: &Value) -> Cow<'
 
 /// The text with what these pointers name replaced by what `after` has there; `after` differs nowhere else.
 pub(crate) fn replaced(text: &str, after: &Value, pointers: &[&str]) -> String {
-    let names = |pointer: &&str| -> Vec<String> {
-        let names = pointer.split('/').skip(1);
-        names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
-    };
-    let paths: Vec<Vec<String>> = pointers.iter().map(names).collect();
-    let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
     let mut out = String::with_capacity(text.len() + 64);
-    match replace_in(&mut out, text, after, &paths) {
+    match replace_in(&mut out, text, after, pointers) {
         Some(()) => out,
         None => after.to_string(),
     }
 }
 
+/// The first name of a pointer, as it is written there, and what follows.
+fn split(pointer: &str) -> Option<(&str, &str)> {
+    let rest = pointer.strip_prefix('/')?;
+    Some(rest.split_at(rest.find('/').unwrap_or(rest.len())))
+}
+
+fn is_name(written: &str, name: &str) -> bool {
+    match written.contains('~') {
+        true => written.replace("~1", "/").replace("~0", "~") == name,
+        false => written == name,
+    }
+}
+
 /// Writes a part. None: it cannot be told where its parts are.
-fn replace_in(out: &mut String, text: &str, after: &Value, paths: &[&[String]]) -> Option<()> {
-    if paths.iter().any(|path| path.is_empty()) {
+fn replace_in(out: &mut String, text: &str, after: &Value, pointers: &[&str]) -> Option<()> {
+    if pointers.iter().any(|pointer| pointer.is_empty()) {
         out.push_str(&after.to_string());
         return Some(());
     }
     let mut at = 0;
     let mut part = |raw: &RawValue, name: &str, after: &Value| {
-        let mut rests: Vec<&[String]> = Vec::new();
-        for path in paths {
-            if let Some((first, rest)) = path.split_first()
-                && first == name
+        let mut rests: Vec<&str> = Vec::new();
+        for pointer in pointers {
+            if let Some((first, rest)) = split(pointer)
+                && is_name(first, name)
             {
                 rests.push(rest);
             }
@@ -154,7 +161,7 @@ impl<'de> Deserialize<'de> for Named<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'de>, A::Error> {
-                let mut fields = Vec::new();
+                let mut fields = Vec::with_capacity(16);
                 while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
                     fields.push((name, map.next_value::<&'de RawValue>()?));
                 }

@@ -11,11 +11,13 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// On a throwaway Redis, and not on the embedded store.
     pub(crate) redis: bool,
+    /// Everything is put back when the wave was stopped, and nothing is finished.
+    pub(crate) back: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { users: 2_000, active: 8, seed: 1, redis: false }
+        Self { users: 2_000, active: 8, seed: 1, redis: false, back: false }
     }
 }
 
@@ -39,6 +41,7 @@ impl Options {
                 "--active" => options.active = small(number(1, 16)?),
                 "--seed" => options.seed = number(1, u64::MAX)?,
                 "--redis" => options.redis = true,
+                "--back" => options.back = true,
                 _ => return Err(format!("trips does not know `{word}`")),
             }
         }
@@ -52,8 +55,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_within_their_bounds() {
-        let options = Options::read(&["--users", "60", "--active", "3", "--seed", "9", "--redis"]);
-        assert_eq!(options, Ok(Options { users: 60, active: 3, seed: 9, redis: true }));
+        let options = Options::read(&["--users", "60", "--active", "3", "--seed", "9", "--redis", "--back"]);
+        assert_eq!(options, Ok(Options { users: 60, active: 3, seed: 9, redis: true, back: true }));
         assert_eq!(Options::read(&[]), Ok(Options::default()));
         for (words, says) in [
             (["--users", "50"], "from 51 to 10000, not `50`"),

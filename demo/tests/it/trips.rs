@@ -23,11 +23,15 @@ const CLAIMS: [&str; 12] = [
     "lists without a record of before 0",
 ];
 
-async fn shows(words: &[&str]) {
+/// What it must say where everything is put back.
+const CLAIMS_OF_BACK: [&str; 3] =
+    ["done when the wave was stopped", "keys that the loss statement says are written over", "and do now 0"];
+
+async fn shows(words: &[&str], claims: &[&str]) {
     let outcome = Program::new(env!("CARGO_BIN_EXE_demo")).args(words).run(BOUND).await.unwrap();
     assert_eq!(outcome.code(), Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
-    for claim in CLAIMS {
-        let held = outcome.stdout.lines().any(|line| line.contains('✓') && line.contains(claim));
+    for claim in claims {
+        let held = outcome.stdout.lines().any(|line| line.contains('✓') && line.contains(*claim));
         assert!(held, "{claim}\n{}", outcome.stdout);
     }
     assert!(outcome.stdout.contains("at most 1 % may"), "the wave's own words: {}", outcome.stdout);
@@ -35,10 +39,15 @@ async fn shows(words: &[&str]) {
 
 #[tokio::test]
 async fn keys_are_moved_under_load_after_a_wave_was_stopped_on_the_embedded_store() {
-    shows(&["trips", "--users", "68", "--active", "4", "--seed", "7"]).await;
+    shows(&["trips", "--users", "68", "--active", "4", "--seed", "7"], &CLAIMS).await;
 }
 
 #[tokio::test]
 async fn keys_are_moved_under_load_after_a_wave_was_stopped_on_redis() {
-    shows(&["trips", "--users", "68", "--active", "4", "--seed", "8", "--redis"]).await;
+    shows(&["trips", "--users", "68", "--active", "4", "--seed", "8", "--redis"], &CLAIMS).await;
+}
+
+#[tokio::test]
+async fn everything_is_put_back_after_a_wave_was_stopped_and_is_as_in_the_snapshot() {
+    shows(&["trips", "--users", "68", "--active", "4", "--seed", "9", "--back"], &CLAIMS_OF_BACK).await;
 }

@@ -1,0 +1,293 @@
+//! The trip log's keys, moved from names to ids by the rules of that system, against a bare loop that lists, reads and
+//! writes the same records on the same store, in batches of the same size, the next one read while one is written; on the
+//! embedded store and on a Redis. Then how long a user's sign-in takes while the user's own keys are moved.
+//!
+//! `trips_apply [PAIRS [KEYS]]`; 5 or more pairs, 10,000 keys.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use testkit::Redis;
+use tidegate_rekey::{Bounds, Claims, Rekey, Subject};
+use tidegate_store::kv::redis::RedisKv;
+use tidegate_store::kv::sqlite::SqliteKv;
+use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, Write};
+use trips::migration::{Actor, Migration, rules};
+use trips::user::NewUser;
+use trips::{App, keyspace, session, shapes, user};
+
+/// Records of a batch, of both.
+const BATCH: usize = 500;
+/// Keys, unless said otherwise.
+const KEYS: usize = 10_000;
+/// Sign-ins of one measurement.
+const SIGN_INS: usize = 200;
+/// Keys of the user who signs in meanwhile.
+const KEYS_MEANWHILE: usize = 20_000;
+const ID: &str = "0d9df646-f89b-4ea8-ae70-f5d3bf3de322";
+const NAME: &str = "James";
+const PASSWORD: &str = "a long enough password";
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// A system with one account.
+#[derive(Debug)]
+struct OnlyJames;
+
+#[async_trait]
+impl Claims for OnlyJames {
+    async fn claimants(&self, _spelling: &str) -> Result<Vec<String>, KvError> {
+        Ok(vec![ID.to_owned()])
+    }
+
+    async fn longer_names(&self, _spelling: &str) -> Result<Vec<String>, KvError> {
+        Ok(Vec::new())
+    }
+}
+
+fn put(namespace: tidegate_store::kv::Namespace, key: String, value: Bytes) -> Result<Write, Failed> {
+    let change = Change::Put { value, metadata: None, expires_at: None };
+    Ok(Write { namespace, key: Key::new(key)?, change, condition: Condition::Absent })
+}
+
+/// Trips under the name, from this number on.
+async fn fill(store: &Kv, from: usize, count: usize) -> Result<(), Failed> {
+    for start in (from..from + count).step_by(BATCH) {
+        let mut writes = Vec::with_capacity(BATCH);
+        for number in start..(start + BATCH).min(from + count) {
+            let record = format!("t{number:07}");
+            let body = shapes::trip(&record, NAME, "2026-02-03T17:00:00Z").to_string();
+            writes.push(put(keyspace::logs(), format!("trip:{NAME}:{record}"), body.into())?);
+        }
+        store.write_each(&writes).await?;
+    }
+    Ok(())
+}
+
+/// A batch of the bare loop: what is to be written, where the next one starts, and whether there is one.
+async fn read(store: &Kv, after: Option<Key>) -> Result<(Vec<Write>, Option<Key>, bool), Failed> {
+    let (logs, prefix) = (keyspace::logs(), format!("trip:{NAME}:"));
+    let page = store.list(&logs, &prefix, after.as_ref(), BATCH).await?;
+    let keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
+    let mut writes = Vec::with_capacity(keys.len());
+    for (key, entry) in keys.iter().zip(store.get_many(&logs, &keys).await?) {
+        let entry = entry.ok_or("a record is gone")?;
+        let record = key.as_str().strip_prefix(&prefix).ok_or("another key")?;
+        writes.push(put(logs.clone(), format!("trip:{ID}:{record}"), entry.value)?);
+    }
+    Ok((writes, keys.into_iter().last(), page.complete))
+}
+
+/// The records under the id, with nothing looked at and nothing noted. `ahead`: a batch is read while one is written.
+async fn bare(store: &Kv, ahead: bool) -> Result<usize, Failed> {
+    let (mut writes, mut after, mut complete) = read(store, None).await?;
+    let mut copied = 0;
+    while !complete {
+        let (written, next) = match ahead {
+            true => tokio::join!(store.write_each(&writes), read(store, after)),
+            false => (store.write_each(&writes).await, read(store, after).await),
+        };
+        copied += written?.len();
+        (writes, after, complete) = next?;
+    }
+    Ok(copied + store.write_each(&writes).await?.len())
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Apply,
+    Bare,
+    BareAhead,
+}
+
+async fn ours(store: &Kv, keys: usize) -> Result<(), Failed> {
+    let rekey = Rekey::new(Arc::clone(store), rules::plan()?, Arc::new(OnlyJames))?;
+    let james = Subject::new(ID, vec![NAME.to_owned(), NAME.to_lowercase(), NAME.to_uppercase()])?;
+    let bounds = Bounds { batch: BATCH, iterations: tidegate_rekey::ITERATIONS_MAX, held_to: None };
+    let report = rekey.apply(&james, bounds, "bench").await?;
+    match report.done && report.migrated == u64::try_from(keys)? {
+        true => Ok(()),
+        false => Err(format!("it did not copy all: {report:?}").into()),
+    }
+}
+
+/// A store of its own for each measurement.
+enum Ground {
+    Embedded(PathBuf),
+    Redis(Redis),
+}
+
+impl Ground {
+    async fn store(&self, name: &str) -> Result<Kv, Failed> {
+        Ok(match self {
+            Self::Embedded(directory) => Arc::new(SqliteKv::open(&directory.join(format!("{name}.db")))?),
+            Self::Redis(redis) => {
+                redis.ask("FLUSHALL").await?;
+                Arc::new(RedisKv::open(&redis.url()).await?)
+            }
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded store, synchronous = FULL",
+            Self::Redis(_) => "Redis, as testkit starts it",
+        }
+    }
+
+    fn forget(&self, name: &str) {
+        if let Self::Embedded(directory) = self {
+            for tail in ["", "-wal", "-shm"] {
+                // What is not there need not go.
+                let _ = std::fs::remove_file(directory.join(format!("{name}.db{tail}")));
+            }
+        }
+    }
+}
+
+async fn timed(ground: &Ground, keys: usize, what: What) -> Result<f64, Failed> {
+    let store = ground.store("one").await?;
+    fill(&store, 0, keys).await?;
+    let began = Instant::now();
+    if what == What::Apply {
+        ours(&store, keys).await?;
+    } else if bare(&store, what == What::BareAhead).await? != keys {
+        return Err("the bare loop did not copy all".into());
+    }
+    let took = began.elapsed().as_secs_f64();
+    drop(store);
+    ground.forget("one");
+    Ok(took)
+}
+
+/// Median and range.
+fn told(mut figures: Vec<f64>, digits: usize) -> (f64, String) {
+    figures.sort_by(f64::total_cmp);
+    let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+    let (median, least, most) = (at(figures.len() / 2), at(0), at(figures.len().saturating_sub(1)));
+    (median, format!("{median:.digits$} ({least:.digits$} to {most:.digits$})"))
+}
+
+async fn throughput(ground: &Ground, pairs: usize, keys: usize, goal: f64) -> Result<(), Failed> {
+    let (mut ours, mut bares, mut aheads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ratios, mut ratios_ahead) = (Vec::new(), Vec::new());
+    for pair in 0..=pairs {
+        let a = timed(ground, keys, What::Apply).await?;
+        let b = timed(ground, keys, What::Bare).await?;
+        let c = timed(ground, keys, What::BareAhead).await?;
+        // The first is a warm-up.
+        if pair > 0 {
+            ours.push(a);
+            bares.push(b);
+            aheads.push(c);
+            ratios.push(b / a);
+            ratios_ahead.push(c / a);
+        }
+    }
+    let rate = f64::from(u32::try_from(keys)?) / told(ours.clone(), 3).0;
+    let ratio = told(ratios, 2);
+    println!(
+        "{}: {keys} keys, {pairs} pairs: A (apply) {} s, {rate:.0} keys a second; B (bare) {} s, B/A {}, at least {goal}: {}; \
+         C (bare, reading ahead) {} s, C/A {}",
+        ground.name(),
+        told(ours, 3).1,
+        told(bares, 3).1,
+        ratio.1,
+        if ratio.0 >= goal { "held" } else { "NOT held" },
+        told(aheads, 3).1,
+        told(ratios_ahead, 2).1,
+    );
+    Ok(())
+}
+
+/// A service with the user, and a sign-in of the user.
+struct Service {
+    app: Arc<App>,
+    migration: Migration,
+}
+
+impl Service {
+    async fn new(store: Kv) -> Result<Self, Failed> {
+        let app = App::new(store, &|_| None);
+        let migration = Migration::new(&app)?;
+        let (user_name, email) = ("james".to_owned(), "james@example.org".to_owned());
+        let (name, password) = (NAME.to_owned(), PASSWORD.to_owned());
+        user::sign_up(&app, NewUser { user_name, email, name, password }).await?;
+        Ok(Self { app, migration })
+    }
+
+    async fn sign_in(&self) -> Result<f64, Failed> {
+        let began = Instant::now();
+        let account = user::sign_in(&self.app, "james", PASSWORD.to_owned()).await?;
+        session::begin(&self.app, &account.ok_or("the sign-in was refused")?).await?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// The user's keys, moved as an administrator's request moves them.
+    async fn apply(&self) -> Result<(), Failed> {
+        let actor = Actor { name: "bench".to_owned(), user_id: "bench".to_owned(), ip: None };
+        let report = self.migration.cohort(&["james".to_owned()], true, &actor).await;
+        if report.success { Ok(()) } else { Err(format!("{:?}", report.results).into()) }
+    }
+}
+
+/// Sign-ins of a user, by turns while nothing else happens and while the user's keys are moved.
+async fn signing_in(ground: &Ground) -> Result<(), Failed> {
+    let (mut quiet, mut meanwhile) = (Vec::new(), Vec::new());
+    while meanwhile.len() < SIGN_INS {
+        let store = ground.store("two").await?;
+        let service = Arc::new(Service::new(Arc::clone(&store)).await?);
+        fill(&store, 0, KEYS_MEANWHILE).await?;
+        let before = meanwhile.len();
+        let apply = tokio::spawn({
+            let service = Arc::clone(&service);
+            async move { service.apply().await }
+        });
+        while !apply.is_finished() {
+            meanwhile.push(service.sign_in().await?);
+        }
+        apply.await??;
+        for _ in before..meanwhile.len() {
+            quiet.push(service.sign_in().await?);
+        }
+        drop((service, store));
+        ground.forget("two");
+    }
+    let at = |figures: &mut Vec<f64>, percent: usize| {
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() * percent / 100).copied().unwrap_or(f64::NAN) * 1_000.0
+    };
+    let (a, b) = (at(&mut meanwhile, 99), at(&mut quiet, 99));
+    println!(
+        "{}: sign-in of the user whose {KEYS_MEANWHILE} keys are moved: A p50 {:.1} ms, p99 {a:.1} ms, {} times; B (nothing moved) p50 {:.1} ms, p99 {b:.1} ms; A/B of p99 {:.2}; at most 1.05: {}",
+        ground.name(),
+        at(&mut meanwhile, 50),
+        meanwhile.len(),
+        at(&mut quiet, 50),
+        a / b,
+        if a / b <= 1.05 { "held" } else { "NOT held" },
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), Failed> {
+    let mut words = std::env::args().skip(1);
+    let pairs = words.next().map_or(Ok(5), |word| word.parse::<usize>())?;
+    let keys = words.next().map_or(Ok(KEYS), |word| word.parse::<usize>())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let directory = std::env::temp_dir().join(format!("trips-apply-{}", uuid::Uuid::new_v4().simple()));
+    std::fs::create_dir(&directory)?;
+    let done = runtime.block_on(async {
+        throughput(&Ground::Embedded(directory.clone()), pairs, keys, 0.5).await?;
+        throughput(&Ground::Redis(Redis::start().await?), pairs, keys, 0.6).await?;
+        signing_in(&Ground::Embedded(directory.clone())).await?;
+        signing_in(&Ground::Redis(Redis::start().await?)).await
+    });
+    std::fs::remove_dir_all(&directory)?;
+    done
+}
