@@ -210,7 +210,7 @@ impl Pusher {
                 self.written += 3;
                 self.acknowledged.extend(operations);
             } else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::task::yield_now().await;
             }
         }
         self

@@ -128,6 +128,9 @@ async fn files_that_cannot_be_read_are_not_queued() {
     // A pipe would never end.
     let said = desk.bad(2, &["put", "/dev/null", "/x"]).await;
     assert!(said.contains("is no file"), "{said}");
+    // A file by its name, whose first byte nobody can read, whoever asks.
+    let said = desk.bad(2, &["put", "/proc/self/mem", "/x"]).await;
+    assert!(said.contains("cannot copy /proc/self/mem") && said.contains("nothing was queued"), "{said}");
     assert_eq!(desk.good(&["queue"]).await, before);
     assert_eq!(std::fs::read_dir(desk.directory.join("spool")).unwrap().count(), 0);
     // An empty file is one.

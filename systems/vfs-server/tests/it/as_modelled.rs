@@ -424,7 +424,7 @@ async fn compare_many(seeds: std::ops::Range<u64>) {
     let first = seeds.start;
     for seed in seeds {
         let done = seed - first;
-        if done > 0 && done % TOLD_EACH == 0 {
+        if done > 0 && done.is_multiple_of(TOLD_EACH) {
             println!("{done} lists were answered alike");
         }
         both.anew().await;
