@@ -1,7 +1,7 @@
 //! `restore` of a key-value store: its keys become what a backup of this run says.
 //!
-//! Each write is conditional on what was seen at its key, and made behind the fence. A restore that was cut off is done again: what is as in the
-//! backup already is passed over.
+//! Each write is conditional on what was seen at its key, and made behind the fence. A restore that was cut off is done
+//! again: what is as in the backup already is passed over.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,12 +33,16 @@ const REMOVED: &str = "removed";
 /// What it would do, for `plan`.
 #[must_use]
 pub(crate) fn plan(restore: &RestoreKeys) -> String {
-    let which = if restore.is_of_all() { "all keys" } else { "some of the keys" };
-    let what = match restore.mode {
-        RestoreMode::Exact => "what was written there since is lost",
-        RestoreMode::MissingOnly => "only what is missing is written",
-    };
-    format!("make {which} what backup {} says; {what}", restore.backup)
+    let (which, backup) =
+        (if restore.is_of_all() { "all keys" } else { "some of the keys" }, &restore.backup);
+    match restore.mode {
+        RestoreMode::Exact => {
+            format!("make {which} what backup {backup} says; what was written there since is lost")
+        }
+        RestoreMode::MissingOnly => {
+            format!("put back what is missing of {which} of backup {backup}; what was written since stays")
+        }
+    }
 }
 
 /// What would be lost: keys that would be overwritten or removed. The first of them are named.
@@ -135,6 +139,12 @@ async fn run(
 async fn verified(job: Job<'_>, restore: &RestoreKeys) -> Result<PathBuf, StepError> {
     let file = file(job, restore)?;
     let wanted = text(job, restore, "sha256")?;
+    if let Err(error) = std::fs::metadata(&file) {
+        return Err(StepError::refused(
+            format!("{}, which backup {} wrote, cannot be read: {error}", file.display(), restore.backup),
+            "Nothing was changed. Put the file back there, or take another way.",
+        ));
+    }
     let found = dump_file::digest(&file).await?.to_string();
     if found == wanted {
         return Ok(file);

@@ -237,6 +237,13 @@ fn a_file_with_another_byte_in_it_is_not_restored() {
         assert!(refused.contains("is not what backup copied wrote"), "{refused}");
         runner.close().await;
         assert_eq!(contents(&shelf, "logs").await, before);
+
+        std::fs::remove_file(&path).unwrap();
+        let runner = stage.open(&text, Purpose::Back).await.unwrap();
+        let refused = runner.plan_back(way()).await.unwrap_err();
+        assert!(refused.to_string().contains("which backup copied wrote, cannot be read"), "{refused}");
+        assert!(format!("{refused:?}").contains("Put the file back there"), "{refused:?}");
+        runner.close().await;
     });
 }
 

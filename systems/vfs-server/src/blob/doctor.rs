@@ -96,7 +96,10 @@ fn finding(
             format!("{place} does not answer ({}); check VFS_BLOB_S3_ENDPOINT", error.message)
         }
         (code, _) if code.retryability() != Retryability::NotRetryable => {
-            format!("{place} fails for now ({}); try again later", error.message)
+            format!(
+                "{place} fails for now ({}); look again in a minute, and at the store itself if it stays so",
+                error.message
+            )
         }
         _ => format!("{place}: {}", error.message),
     };
