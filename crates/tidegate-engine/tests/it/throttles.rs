@@ -22,6 +22,17 @@ async fn slowed(stage: &Stage, session: &Session, why: &str) {
     panic!("the copy was never slowed because {why}");
 }
 
+/// Waits until the server says that a table is being vacuumed.
+async fn until_at_work(session: &Session) {
+    for _ in 0..LOOKS_MAX {
+        if rows(session, "SELECT count(*) FROM pg_stat_progress_vacuum").await > 0 {
+            return;
+        }
+        session.run("SELECT pg_sleep(0.005)").await.unwrap();
+    }
+    panic!("no vacuum began");
+}
+
 /// Whether the copy said last that nothing slows it, after it had been slowed.
 fn recovered(stage: &Stage) -> bool {
     let seen = stage.seen.borrow();
@@ -119,7 +130,12 @@ fn a_target_that_is_vacuumed_slows_the_copy_until_the_vacuum_ends() {
             must_crawl(&session).await;
             cancel.cancel().await.unwrap();
         };
-        let (ending, (), ()) = tokio::join!(stage.run(&text), vacuum, release);
+        // A copy that begins before the vacuum is at work may be through before anything slows it.
+        let copy = async {
+            until_at_work(&session).await;
+            stage.run(&text).await
+        };
+        let (ending, (), ()) = tokio::join!(copy, vacuum, release);
         done(&ending);
         assert!(recovered(&stage));
         assert_eq!(rows(&session, "SELECT count(*) FROM new").await, 8_000);
