@@ -5,6 +5,7 @@ use tidegate_store::postgres::FailureKind;
 
 use crate::error::StepError;
 use crate::event::{Back, HaltReason, WaitingOn};
+use crate::program::Program;
 use crate::state::{Phase, RunState};
 
 /// The whole error in one sentence or two, causes included.
@@ -35,9 +36,7 @@ pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> V
             "Nothing was judged, and nothing is assumed. See why there was no answer, then run again."
                 .to_owned(),
         ),
-        StepError::NotHolding { .. } => {
-            next.push("Mend what the check found, then run again: the check is evaluated anew.".to_owned());
-        }
+        StepError::NotHolding { .. } => next.push(after_fail(step)),
         StepError::Refused { next: own, .. } => next.push(own.clone()),
         StepError::Value(_) => {
             next.push("Run the step that keeps the value, or correct the name in the page.".to_owned());
@@ -49,6 +48,14 @@ pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> V
     }
     next.extend(from_here(state));
     next
+}
+
+/// After a step that was judged, and does not hold.
+fn after_fail(step: Option<&Step>) -> String {
+    if step.is_some_and(|step| step.action.cohort().is_some()) {
+        return "See which failed and why (tidegate report) and mend that, then run again: those that are done are not done again.".to_owned();
+    }
+    "Mend what the check found, then run again: the check is evaluated anew.".to_owned()
 }
 
 /// How to go on, and how to get back.
@@ -85,9 +92,9 @@ fn take_over_or_remove(step: &str) -> Vec<String> {
     ]
 }
 
-/// What to do next about a run that nobody works on, from its journal alone. `sqlstate` is that of the last failure.
+/// What to do next about a run that nobody works on. `page` has its steps; `sqlstate` is that of the last failure.
 #[must_use]
-pub fn standing(state: &RunState, sqlstate: Option<&str>) -> Vec<String> {
+pub fn standing(state: &RunState, page: &Program, sqlstate: Option<&str>) -> Vec<String> {
     let go_on = || "Go on from here: tidegate run --apply --actor NAME".to_owned();
     if let Some(going) = state.phase.back() {
         let destination = match &going.back {
@@ -104,9 +111,7 @@ pub fn standing(state: &RunState, sqlstate: Option<&str>) -> Vec<String> {
             let id = step.as_ref().map(ToString::to_string).unwrap_or_default();
             let mut next = match reason {
                 HaltReason::Watch | HaltReason::Stopped => return after_signal(*reason, state),
-                HaltReason::Fail => {
-                    vec!["Mend what the check found, then run again: the check is evaluated anew.".to_owned()]
-                }
+                HaltReason::Fail => vec![after_fail(step.as_ref().and_then(|step| page.step(step)))],
                 HaltReason::Unknown | HaltReason::Lost => vec![
                     "Nothing was judged, and nothing is assumed. See why there was no answer, then run again."
                         .to_owned(),

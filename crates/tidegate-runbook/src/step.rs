@@ -132,6 +132,17 @@ impl Action {
         }
     }
 
+    /// The rows for which the step is done, where it is done for each of several.
+    #[must_use]
+    pub fn cohort(&self) -> Option<&Cohort> {
+        match self {
+            Self::Check(check) => check.cohort.as_ref(),
+            Self::Command(command) => command.cohort.as_ref(),
+            Self::Rekey(moved) => Some(&moved.cohort),
+            _ => None,
+        }
+    }
+
     /// Whether the verb leaves stores as they are: `record`, `check`, `compare`, `watch`, `confirm`.
     #[must_use]
     pub fn is_read_only(&self) -> bool {

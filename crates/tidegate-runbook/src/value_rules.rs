@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::cohort::{Cohort, EACH};
+use crate::cohort::EACH;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Draft, Drafts, Handing, ValueUse};
 use crate::front::Front;
@@ -100,7 +100,7 @@ impl Values<'_, '_> {
     /// `each.column`: which columns there are is known when the record has run.
     fn subject(&mut self, used: &ValueUse, draft: &Draft) {
         let Some(step) = &draft.step else { return };
-        if cohort_of(&step.action).is_none() {
+        if step.action.cohort().is_none() {
             let message = format!("`{}` is a column of the row at hand, and this step has none", used.value);
             self.push("unknown-value", &used.span, message, "add `# @for-each record`");
         }
@@ -294,7 +294,7 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
     if let Action::Compare(compare) = &step.action {
         return keeps_differences(compare, field, part);
     }
-    if let (Some(_), None) = (cohort_of(&step.action), part) {
+    if let (Some(_), None) = (step.action.cohort(), part) {
         return match field {
             None => Ok(()),
             Some(_) => Err((
@@ -341,16 +341,6 @@ fn keeps(draft: &Draft, field: Option<&Name>, part: Option<DifferencePart>) -> R
             format!("is a `@{}` that keeps no such value", draft.verb.name()),
             "use a record in sql or kv, or `@value name /pointer` in http".into(),
         )),
-    }
-}
-
-/// The cohort that a step is done for.
-fn cohort_of(action: &Action) -> Option<&Cohort> {
-    match action {
-        Action::Check(check) => check.cohort.as_ref(),
-        Action::Command(command) => command.cohort.as_ref(),
-        Action::Rekey(moved) => Some(&moved.cohort),
-        _ => None,
     }
 }
 

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use tidegate_engine::plan::describe;
 use tidegate_engine::sources::Places;
-use tidegate_runbook::{FlagMove, FlagRow, FlagSet, Name, Runbook, Side, Sources, Step};
+use tidegate_runbook::{
+    FlagMove, FlagRow, FlagSet, Name, RekeyForm, RekeyPlan, RekeyRule, Runbook, Side, Sources, Step,
+};
 
 use crate::exit_code::ExitCode;
 use crate::render::diagnostics::Finding;
@@ -31,6 +33,7 @@ pub(crate) struct Contents {
     stages: Vec<StageLine>,
     ways: Vec<WayLine>,
     flags: Vec<FlagSetLine>,
+    rekey: Vec<RekeyPlanLine>,
     not_steps: Vec<ProseLine>,
 }
 
@@ -104,6 +107,29 @@ struct FlagMoveLine {
 }
 
 #[derive(Serialize)]
+struct RekeyPlanLine {
+    name: String,
+    journal: String,
+    rules: Vec<RekeyRuleLine>,
+}
+
+#[derive(Serialize)]
+struct RekeyRuleLine {
+    name: String,
+    namespace: String,
+    /// `many`, `one` or `in_place`.
+    form: &'static str,
+    prefix: String,
+    suffix: String,
+    owner: Vec<String>,
+    proof: Vec<String>,
+    keys: Vec<String>,
+    metadata_keys: Vec<String>,
+    clock: Vec<String>,
+    opaque: bool,
+}
+
+#[derive(Serialize)]
 struct ProseLine {
     language: String,
     place: String,
@@ -170,6 +196,7 @@ pub(crate) fn contents(runbook: &Runbook, sources: &Sources) -> Contents {
             })
             .collect(),
         flags: runbook.flags.iter().map(flag_set).collect(),
+        rekey: runbook.rekeys.iter().map(rekey_plan).collect(),
         not_steps: runbook
             .not_steps
             .iter()
@@ -205,6 +232,54 @@ fn flag_set(set: &FlagSet) -> FlagSetLine {
         rows: set.rows.iter().map(row).collect(),
         moves: set.moves.iter().map(one_move).collect(),
     }
+}
+
+fn rekey_plan(plan: &RekeyPlan) -> RekeyPlanLine {
+    let rule = |rule: &RekeyRule| RekeyRuleLine {
+        name: rule.name.clone(),
+        namespace: rule.namespace.clone(),
+        form: match rule.form {
+            RekeyForm::Many(_) => "many",
+            RekeyForm::One { .. } => "one",
+            RekeyForm::InPlace(_) => "in_place",
+        },
+        prefix: rule.prefix().to_owned(),
+        suffix: match &rule.form {
+            RekeyForm::One { suffix, .. } => suffix.clone(),
+            RekeyForm::Many(_) | RekeyForm::InPlace(_) => String::new(),
+        },
+        owner: rule.owner.clone(),
+        proof: rule.proof.clone(),
+        keys: rule.keys.clone(),
+        metadata_keys: rule.metadata_keys.clone(),
+        clock: rule.clock.clone(),
+        opaque: rule.opaque,
+    };
+    RekeyPlanLine {
+        name: plan.name.to_string(),
+        journal: plan.journal.clone(),
+        rules: plan.rules.iter().map(rule).collect(),
+    }
+}
+
+/// One line for each rule: where its keys are, their form, and where the owner stands in the body.
+fn rekey_rules(plan: &RekeyPlanLine) -> Vec<Vec<String>> {
+    let rule = |rule: &RekeyRuleLine| {
+        let key = match rule.form {
+            "many" => format!("{}OWNER:RECORD", rule.prefix),
+            "one" => format!("{}OWNER{}", rule.prefix, rule.suffix),
+            _ => format!("{}RECORD, which stays", rule.prefix),
+        };
+        let body = if rule.opaque {
+            "bytes, copied as they are".to_owned()
+        } else if rule.owner.is_empty() {
+            "no owner in the body".to_owned()
+        } else {
+            format!("owner at {}", rule.owner.join(", "))
+        };
+        vec![rule.name.clone(), format!("{}/{key}", rule.namespace), body]
+    };
+    plan.rules.iter().map(rule).collect()
 }
 
 /// One line for each row: its columns that are true, what its dual writes lock first, and where it may be left for.
@@ -275,6 +350,11 @@ pub(crate) fn text(screen: &Screen, runbook: &Runbook, sources: &Sources) -> Str
             set.initial
         ));
         text.push_str(&table(2, &flag_rows(set)));
+    }
+    for plan in &contents.rekey {
+        let title = strong(&format!("Rekey plan {}:", plan.name));
+        text.push_str(&format!("\n{title} its own journal in {}\n", plan.journal));
+        text.push_str(&table(2, &rekey_rules(plan)));
     }
     if !contents.not_steps.is_empty() {
         text.push_str(&format!("\n{}\n", strong("Blocks that are no steps")));

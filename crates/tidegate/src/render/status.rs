@@ -79,14 +79,14 @@ impl<'a> Standing<'a> {
                 Phase::Waiting { on: WaitingOn::Pause {}, .. } => {
                     vec!["Have it go on: tidegate resume --actor NAME".to_owned()]
                 }
-                Phase::Waiting { .. } => advice::standing(self.state, None),
+                Phase::Waiting { .. } => advice::standing(self.state, &self.desk.program, None),
                 _ => vec![
                     "Watch it: tidegate events --follow".to_owned(),
                     "Have it stop: tidegate stop --actor NAME".to_owned(),
                 ],
             }
         } else {
-            advice::standing(self.state, self.sqlstate())
+            advice::standing(self.state, &self.desk.program, self.sqlstate())
         };
         lines.iter().map(|line| with_page(line, self.desk.page.as_deref())).collect()
     }

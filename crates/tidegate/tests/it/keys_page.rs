@@ -118,6 +118,40 @@ fn json_of_check_and_plan_names_what_the_keys_say() {
 }
 
 #[test]
+fn check_shows_the_rules_by_which_keys_are_moved() {
+    on_stage(async {
+        let reader = Reader::new("keys_rules").await;
+        std::fs::write(reader.folder.join("keys.md"), MOVE).unwrap();
+        let check = reader.document(0, "tidegate check --json").await;
+        let rule = check.pointer("/runbook/rekey/0/rules/0").unwrap();
+        assert_eq!(rule.get("prefix").unwrap(), "trip:");
+        assert_eq!(rule.get("form").unwrap(), "many");
+        assert_eq!(rule.pointer("/proof/0").unwrap(), "/userId");
+        let said = all(&reader.run("tidegate check").await);
+        assert!(said.contains("Rekey plan trips: its own journal in migrations"), "{said}");
+        assert!(said.contains("logs/trip:OWNER:RECORD") && said.contains("owner at /userId"), "{said}");
+    });
+}
+
+/// One of two people cannot be moved: what stands under her name is somebody else's.
+#[test]
+fn where_some_cannot_be_moved_it_is_said_that_the_others_are_done() {
+    on_stage(async {
+        let reader = Reader::new("keys_some").await;
+        let page = MOVE
+            .replace("# @max-failure-rate 50%", "# @max-failure-rate 0%")
+            .replace("('u2', 'Bea')", "('u2', 'Bea:B')");
+        std::fs::write(reader.folder.join("keys.md"), page).unwrap();
+        let run = reader.run("tidegate run --apply --actor ann").await;
+        let (run, status) = (all(&run), all(&reader.run("tidegate status").await));
+        for said in [&run, &status] {
+            assert!(said.contains("See which failed and why"), "{said}");
+            assert!(!said.contains("Mend what the check found"), "{said}");
+        }
+    });
+}
+
+#[test]
 fn strict_refuses_a_block_of_kv_that_is_neither_step_nor_example() {
     on_stage(async {
         let reader = Reader::new("keys_strict").await;
