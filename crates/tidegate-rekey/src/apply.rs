@@ -57,6 +57,10 @@ impl Rekey {
         actor: &str,
         shared: Option<&InPlaceOwners>,
     ) -> Result<Report, RekeyError> {
+        if bounds.held_to.is_some() {
+            // Numbers that change while somebody else copies say nothing.
+            self.must_be_free(&subject.id).await?;
+        }
         let in_place = self.in_place(shared).await?;
         let known = self.known(&subject.id).await?;
         let is_done = known.state.as_ref().is_some_and(|(state, _)| state.done);

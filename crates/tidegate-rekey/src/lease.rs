@@ -25,6 +25,15 @@ impl HeldLease {
 }
 
 impl Rekey {
+    /// Fails with [`RekeyError::Held`] while somebody has the lease of a subject.
+    pub(crate) async fn must_be_free(&self, id: &str) -> Result<(), RekeyError> {
+        let at = key(id, "lease")?;
+        let now = self.store.now().await?;
+        let Some(entry) = self.store.get(&self.plan.journal, &at).await? else { return Ok(()) };
+        let lease: Lease = read(&at, &entry)?;
+        if lease.until > now.0 { Err(held(id, lease)) } else { Ok(()) }
+    }
+
     /// Takes the lease of a subject, if nobody has it.
     pub(crate) async fn take_lease(&self, id: &str, actor: &str) -> Result<HeldLease, RekeyError> {
         let at = key(id, "lease")?;
@@ -43,11 +52,7 @@ impl Rekey {
                     return Ok(HeldLease { key: at, lease, version, beats: 0 });
                 }
                 Some((lease, _)) if lease.until > now.0 => {
-                    return Err(RekeyError::Held {
-                        id: id.to_owned(),
-                        holder: lease.holder,
-                        until: timestamp(UnixSecond(lease.until)),
-                    });
+                    return Err(held(id, lease));
                 }
                 Some((lease, version)) => (Condition::Version(version), lease.epoch + 1),
                 None => (Condition::Absent, 1),
@@ -65,6 +70,10 @@ impl Rekey {
         }
         Err(RekeyError::Contended { key: at.to_string(), tries: WRITE_TRIES_MAX })
     }
+}
+
+fn held(id: &str, lease: Lease) -> RekeyError {
+    RekeyError::Held { id: id.to_owned(), holder: lease.holder, until: timestamp(UnixSecond(lease.until)) }
 }
 
 impl Rekey {

@@ -134,13 +134,11 @@ impl Attempt<'_> {
         let report = match &self.moved.mode {
             RekeyMode::Dry => self.rekey.dry_with(&subject, &self.in_place).await,
             RekeyMode::Apply { batch, iterations, .. } => {
-                let held_to = match self.held(&subject, has_copied(&at_hand)).await? {
-                    Ok(counts) => counts,
+                let bounds = Bounds { batch: *batch, iterations: *iterations, held_to: None };
+                match self.apply(&subject, bounds, has_copied(&at_hand)).await? {
+                    Ok(report) => report,
                     Err(why) => return Ok(Judged { failed: Some(why), kept: Vec::new() }),
-                };
-                let bounds = Bounds { batch: *batch, iterations: *iterations, held_to };
-                let actor = format!("{} (run {})", self.job.state.by.actor, self.job.run());
-                self.apply(&subject, &bounds, &actor).await
+                }
             }
         };
         match report {
@@ -157,14 +155,28 @@ impl Attempt<'_> {
     }
 
     /// Applies, once whoever moves the keys of this subject has ended: it may be an attempt of ours that was cut off.
-    async fn apply(&self, subject: &Subject, bounds: &Bounds, actor: &str) -> Result<Report, RekeyError> {
+    /// Whoever that was may have copied, so what is to be copied is counted behind the wait. Gives why it may not be
+    /// applied, if it may not.
+    async fn apply(
+        &self,
+        subject: &Subject,
+        bounds: Bounds,
+        mut has_copied: bool,
+    ) -> Result<Result<Result<Report, RekeyError>, String>, StepError> {
+        let actor = format!("{} (run {})", self.job.state.by.actor, self.job.run());
         let until = tokio::time::Instant::now() + LEASE_DEFAULT + HELD_WAIT_MORE;
         loop {
-            match self.rekey.apply_with(subject, bounds.clone(), actor, &self.in_place).await {
+            let held_to = match self.held(subject, has_copied).await? {
+                Ok(counts) => counts,
+                Err(why) => return Ok(Err(why)),
+            };
+            let bounds = Bounds { held_to, ..bounds.clone() };
+            match self.rekey.apply_with(subject, bounds, &actor, &self.in_place).await {
                 Err(RekeyError::Held { .. }) if tokio::time::Instant::now() < until => {
+                    has_copied = true;
                     tokio::time::sleep(HELD_LOOK_EVERY).await;
                 }
-                applied => return applied,
+                applied => return Ok(Ok(applied)),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Keys that are moved from names to ids by a step: counted, held to what was counted, cut off, and gone on with.
 
-use tidegate_engine::event::Back;
+use tidegate_engine::event::{Back, Event, EventRecord};
 use tidegate_engine::runner::Purpose;
 use tidegate_engine::values::Relation;
 use tidegate_store::kv::{Change, Condition, Key, Namespace, Write};
@@ -314,6 +314,41 @@ fn somebody_who_holds_a_subject_is_waited_for() {
         shelf.keys.write(write).await.unwrap();
         done(&stage.run(&page(&shelf, TWO, "")).await);
         assert_eq!(outcome_of(&stage, "moved").summary, "done for all 2");
+    });
+}
+
+/// Somebody who moves keys by other means copies one of them after the dry run, and only then lets go.
+#[test]
+fn what_the_one_who_held_a_subject_has_copied_is_not_missed() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_lease_copied").await;
+        let lease = |until: i64| {
+            let until = jiff::Timestamp::now().as_second() + until;
+            let lease = format!(r#"{{"holder":"ann","until":{until},"epoch":3,"beat":9}}"#);
+            Change::Put { value: lease.into(), metadata: None, expires_at: None }
+        };
+        let journal = Namespace::new("migrations").unwrap();
+        let write = |namespace: &Namespace, key: &str, change, condition| {
+            let key = Key::new(key).unwrap();
+            shelf.keys.write(Write { namespace: namespace.clone(), key, change, condition })
+        };
+        write(&journal, "migration:u1:lease", lease(600), Condition::Absent).await.unwrap();
+        let copies = async {
+            let begun = || {
+                let said = |record: &EventRecord| matches!(&record.event, Event::StepStarted { step, .. } if step.as_str() == "moved");
+                stage.seen.borrow().events.iter().any(said)
+            };
+            while !begun() {
+                tokio::task::yield_now().await;
+            }
+            let copied = r#"{"userId":"u1","n":1,"updatedAt":"2026-01-01T00:00:00Z"}"#;
+            shelf.put("trip:u1:1", copied).await;
+            write(&journal, "migration:u1:lease", lease(2), Condition::Always).await.unwrap();
+        };
+        let text = page(&shelf, TWO, "");
+        let (ending, ()) = tokio::join!(stage.run(&text), copies);
+        done(&ending);
+        assert_eq!(outcome_of(&stage, "moved").figures["records_migrated"], 6);
     });
 }
 
