@@ -60,6 +60,15 @@ pub enum Progress {
         /// Why it is slowed, and since when.
         slowed: Option<String>,
     },
+    /// A check does not hold yet, and is asked again.
+    NotYet {
+        /// Which.
+        step: Name,
+        /// What it answered.
+        verdict: String,
+        /// How long it is still asked.
+        left: Duration,
+    },
     /// A hold is being served.
     Holding {
         /// Which stage.

@@ -97,7 +97,9 @@ pub fn describe(step: &Step) -> String {
         Action::Record(_) => "keep the values that come back".to_owned(),
         Action::Check(check) => {
             let expect: Vec<String> = check.expect.iter().map(ToString::to_string).collect();
-            format!("expect {}", expect.join(" and "))
+            let within =
+                check.within.map_or(String::new(), |within| format!(", within {} s", within.as_secs_f64()));
+            format!("expect {}{within}", expect.join(" and "))
         }
         Action::Backup(backup) => verb::backup::plan(backup),
         Action::Restore(restore) => verb::restore::plan(restore),

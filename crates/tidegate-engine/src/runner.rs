@@ -14,6 +14,7 @@ mod holding;
 mod keys;
 mod moving;
 mod opening;
+mod patience;
 mod performing;
 mod requests;
 mod requiring;

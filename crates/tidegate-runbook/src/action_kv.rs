@@ -1,6 +1,6 @@
 //! Steps written in kv.
 
-use crate::action_plain::only_unless;
+use crate::action_plain::{only_unless, within};
 use crate::diagnostic::Diagnostic;
 use crate::expectation::Expectation;
 use crate::kv::{KvBody, KvRead, KvStatement};
@@ -42,6 +42,7 @@ pub(crate) fn record(reader: &mut Reader<'_, '_>) -> Option<Action> {
 pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
     let expect = reader.expectations();
     let only_unless = only_unless(reader);
+    let within = within(reader);
     let body = body(reader)?;
     let answers: Vec<&KvStatement> = body.answers().collect();
     match answers.as_slice() {
@@ -89,6 +90,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
         attempt: false,
         each: None,
         over: None,
+        within,
         only_unless,
         harmless: None,
         values: Vec::new(),

@@ -48,6 +48,7 @@ pub(crate) fn record(reader: &mut Reader<'_, '_>) -> Option<Action> {
 pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
     let expect = reader.expectations();
     let only_unless = only_unless(reader);
+    let within = within(reader);
     let harmless = reader.property("harmless").map(|property| property.text.to_owned());
     let values = kept_values(reader);
     let cohort = cohort::read(reader);
@@ -73,6 +74,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
         attempt: false,
         each: None,
         over: None,
+        within,
         only_unless,
         harmless,
         values,
@@ -179,6 +181,30 @@ pub(crate) fn only_unless(reader: &mut Reader<'_, '_>) -> bool {
         return false;
     }
     true
+}
+
+/// Longest that a check is waited for.
+const WITHIN_MAX: Duration = Duration::from_secs(3_600);
+
+/// `@within time`
+pub(crate) fn within(reader: &mut Reader<'_, '_>) -> Option<Duration> {
+    let property = reader.property("within")?;
+    let within = reader.duration("within")?;
+    for (word, why) in [
+        ("only", "a check of `@only unless` never stands in a place of its own, so nothing is waited for"),
+        ("for-each", "a check that is done for each row is not asked again"),
+    ] {
+        if reader.block.has(word) {
+            reader.refuse(&property, why.to_owned(), "remove one of the two");
+            return None;
+        }
+    }
+    if within > WITHIN_MAX {
+        let message = "a check is waited for an hour at most".to_owned();
+        reader.refuse(&property, message, "for longer let the stage hold, with a watch");
+        return None;
+    }
+    Some(within)
 }
 
 fn kept_values(reader: &mut Reader<'_, '_>) -> Vec<KeptValue> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::action_plain::{only_unless, timing};
+use crate::action_plain::{only_unless, timing, within};
 use crate::diagnostic::Diagnostic;
 use crate::digest;
 use crate::draft::{Handing, ValueUse};
@@ -40,6 +40,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
     let expect = reader.expectations();
     let attempt = reader.block.has("attempt");
     let only_unless = only_unless(reader);
+    let within = within(reader);
     let over = over(reader);
     let body = whole_body(reader)?;
     let setup = reader.block.divider(SETUP).map(|divider| divider.range.clone());
@@ -50,6 +51,7 @@ pub(crate) fn check(reader: &mut Reader<'_, '_>) -> Option<Action> {
         attempt,
         each,
         over,
+        within,
         only_unless,
         harmless: None,
         values: Vec::new(),

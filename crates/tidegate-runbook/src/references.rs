@@ -166,6 +166,14 @@ impl<'c, 'd> Checker<'c, 'd> {
             let message = format!("`{}` is only evaluated for `@unless`", mention.name);
             self.push("only-unless", mention, message, "remove `@only unless` there, or name another check");
         }
+        if as_check(draft).is_some_and(|check| check.within.is_some()) {
+            let message = format!(
+                "the check `{}` waits until it holds, and this step would be held open",
+                mention.name
+            );
+            let help = "let it stand on its own below, or remove its `@within`";
+            self.push("ensures-waits", mention, message, help);
+        }
         if list != self.placed.list || index < self.placed.index {
             let message = format!("the check `{}` does not stand below this step", mention.name);
             self.push(

@@ -201,6 +201,8 @@ pub struct Check {
     pub each: Option<EachAfter>,
     /// `@over`: zero rows or a zero here means that nothing was examined.
     pub over: Option<Over>,
+    /// `@within time`: where it does not hold it is asked again for so long, when it stands in its own place.
+    pub within: Option<std::time::Duration>,
     /// `@only unless`: evaluated only where an `@unless` names it, never as a step.
     pub only_unless: bool,
     /// `@harmless why`: an http method other than GET, or a script, that changes nothing.

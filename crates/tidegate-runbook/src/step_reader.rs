@@ -307,6 +307,8 @@ impl<'a> Reader<'_, 'a> {
                 "says" | "waive" | "file" => continue,
                 // How fast a backfill goes may be changed while it is halted.
                 "workers" | "target" | "throttle" => continue,
+                // So may how long a check is waited for.
+                "within" => continue,
                 // So may how fast a cohort does, and how many of it may fail: those that are done stay done.
                 "wave" | "between-waves" | "max-failure-rate" => continue,
                 "rows" if self.verb == Verb::Backfill => continue,

@@ -239,6 +239,7 @@ pub(crate) static PROPERTIES: &[PropertyRule] = &[
     rule("at", Argument::Needed, false, &[Record], &[Sql]),
     rule("value", Argument::Needed, true, &[Record, Check, Command], &[Http]),
     rule("expect", Argument::Needed, true, &[Check, Compare, Watch, Command], ALL_LANGUAGES),
+    rule("within", Argument::Needed, false, &[Check], ALL_LANGUAGES),
     rule("attempt", Argument::None, false, &[Check], &[Sql]),
     rule("each", Argument::None, false, &[Check], &[Sql]),
     rule("over", Argument::Needed, false, JUDGING, &[Sql]),

@@ -30,7 +30,7 @@ pub(crate) struct Watcher {
     /// The last line about locks or holds, so that it is said once.
     said: Option<String>,
     /// The step whose wait for instances was told last.
-    draining: Option<Name>,
+    waits_told: Option<Name>,
     ticker: Option<JoinHandle<()>>,
 }
 
@@ -60,7 +60,7 @@ impl Watcher {
     pub(crate) fn new(desk: &Desk) -> Self {
         let now = Rc::new(RefCell::new(None));
         let ticker = tokio::task::spawn_local(tick(desk.screen.clone(), Rc::clone(&now)));
-        Self { desk: desk.clone(), stage: None, now, said: None, draining: None, ticker: Some(ticker) }
+        Self { desk: desk.clone(), stage: None, now, said: None, waits_told: None, ticker: Some(ticker) }
     }
 
     /// Takes the redrawn line away.
@@ -153,8 +153,18 @@ impl Observer for Watcher {
                     self.say(&format!("stage {stage}"), &what, false);
                 }
             }
+            Progress::NotYet { step, verdict, left } => {
+                let what = format!("does not hold yet ({verdict}); asked again for {}", lasting(left));
+                if self.desk.screen.redraws() {
+                    self.begin(step.to_string(), what);
+                } else if self.waits_told.replace(step.clone()).as_ref() != Some(&step)
+                    || self.desk.screen.is_json()
+                {
+                    self.say(step.as_str(), &what, false);
+                }
+            }
             Progress::Draining { step, by } => {
-                let told = self.draining.replace(step.clone());
+                let told = self.waits_told.replace(step.clone());
                 // How long each has been silent changes with every look; it is told again only where the line is redrawn.
                 if told.as_ref() != Some(&step) || self.desk.screen.redraws() || self.desk.screen.is_json() {
                     self.say(step.as_str(), &format!("moved; waits for {}", by.join("; and for ")), false);

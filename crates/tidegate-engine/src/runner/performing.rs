@@ -113,7 +113,7 @@ impl Runner {
     async fn do_question(&mut self, step: &Step) -> Result<Flow, Stop> {
         let begun = jiff::Timestamp::now();
         let answered = {
-            let work = self.evaluate(step);
+            let work = self.evaluate_patiently(step);
             match self.guarded(step, None, work).await {
                 Ok(answered) => answered,
                 Err(signal) => return self.interrupted(step, signal).await,

@@ -43,6 +43,8 @@ mod moves;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod pooled;
 #[cfg(test)]
 mod recounting;

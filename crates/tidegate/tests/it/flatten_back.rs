@@ -1,6 +1,6 @@
 //! The ways back from the flattening: tables come back with every row, a restore begins a new epoch of the feeds.
 
-use crate::flatten_stage::FlattenStage;
+use crate::flatten_stage::{BOUND, FlattenStage};
 use crate::ledger_stage::{on_stage, told};
 use crate::ledger_whole::figures;
 
@@ -102,6 +102,32 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
         let held = "SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%vfs.frozen_until%' AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
         assert_eq!(stage.text(held).await, "0");
         assert_eq!(stage.text("SELECT frozen_until FROM vfs_freeze").await, "NULL");
+    });
+}
+
+#[test]
+fn the_freeze_waits_for_an_instance_that_hears_of_it_late() {
+    on_stage(async {
+        let stage = flattened().await;
+        let late = "INSERT INTO vfs_instances (instance, version, highest_migration_known, freeze_epoch_seen, feed_epoch_seen, seen_at) \
+                    VALUES ('late:1', '0.1.0', 27, 0, 1, now() + interval '1 day')";
+        stage.database.execute(late).await;
+        let freeze =
+            stage.with_parameters(&["run", "--stage", "freeze", "--apply", "--yes", "--actor", "alice"]);
+        let hears = async {
+            let frozen = "SELECT frozen_until > now() FROM vfs_freeze";
+            testkit::eventually("writes are frozen", BOUND, async || {
+                (stage.text(frozen).await == "true").then_some(())
+            })
+            .await
+            .unwrap();
+            stage
+                .database
+                .execute("SELECT pg_sleep(1); UPDATE vfs_instances SET freeze_epoch_seen = 1000 WHERE instance = 'late:1'")
+                .await;
+        };
+        let (frozen, ()) = tokio::join!(stage.call(&freeze), hears);
+        assert_eq!(frozen.code(), Some(0), "{}", told(&frozen));
     });
 }
 

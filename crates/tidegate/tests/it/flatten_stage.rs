@@ -17,7 +17,7 @@ use vfs_server::serve::{listen, serve};
 use crate::ledger_stage::told;
 
 /// How long one call of the program may take.
-const BOUND: Duration = Duration::from_secs(240);
+pub(crate) const BOUND: Duration = Duration::from_secs(240);
 
 /// What the server signs tokens with.
 const SECRET: &str = "a secret of the tests";

@@ -79,6 +79,7 @@ pub(super) fn check(id: &str, text: &str, expect: Expectation) -> Step {
         attempt: false,
         each: None,
         over: None,
+        within: None,
         only_unless: false,
         harmless: None,
         values: Vec::new(),
