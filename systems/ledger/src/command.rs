@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use ledger::{App, Config, Ledger};
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+use serving::Ending;
 use uuid::Uuid;
 
 /// Exit code of a failure, and of a violation.
@@ -145,22 +145,12 @@ fn dollars(micro: i64) -> String {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
-    let listener = ledger::serve::listen(config.listen).await.map_err(told)?;
+    let listener = serving::listen(config.listen).await.map_err(told)?;
     let address = listener.local_addr().map_err(told)?;
     let app = Arc::new(App::start(config).await.map_err(told)?);
-    let end = async {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let ending = Ending::take().map_err(told)?;
     say(&format!("listening on http://{address}"));
-    match ledger::serve::serve(app, listener, end).await.map_err(told)? {
+    match ledger::serve::serve(app, listener, ending.told()).await.map_err(told)? {
         true => Ok(()),
         false => Err("requests were cut off that did not end in time".to_owned()),
     }

@@ -1,69 +1,22 @@
-//! Serving until told to end, and ending in good order.
+//! Serving until told to end.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use serving::{HEAD_TIMEOUT, ServeError};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 use crate::app::App;
 use crate::http::router;
 
-/// How long open requests may take to end once the service was told to end.
-pub const DRAIN: Duration = Duration::from_secs(20);
-
-/// Why the service ended that should not have.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another PORT or ADDRESS")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The listener broke.
-    #[error("serving ended: {0}")]
-    Serve(std::io::Error),
-}
-
-/// Takes an address.
+/// Serves until `end` resolves, and ends in good order. Returns whether every open request ended in time.
 ///
 /// # Errors
-/// [`ServeError::Listen`].
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
-}
-
-/// Serves until `end` resolves; then takes no new connection and waits for open requests. Returns whether all of them
-/// ended in time.
-///
-/// # Errors
-/// [`ServeError::Serve`].
+/// [`ServeError`].
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<bool, ServeError> {
-    let (ended, told) = tokio::sync::oneshot::channel();
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
-        end.await;
-        let _nobody_waits = ended.send(());
-    });
-    let mut serving = tokio::spawn(serving.into_future());
-    let served = tokio::select! {
-        served = &mut serving => Some(served),
-        _ = told => timeout(DRAIN, &mut serving).await.ok(),
-    };
-    match served {
-        Some(Ok(Err(error))) => Err(ServeError::Serve(error)),
-        Some(_) => Ok(true),
-        None => {
-            serving.abort();
-            Ok(false)
-        }
-    }
+    serving::serve(listener, router(app), HEAD_TIMEOUT, end).await
 }

@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serving::Ending;
 use tidegate_rekey::crash;
-use tokio::signal::unix::{SignalKind, signal};
 use trips::{App, user};
 
 /// Exit code of what was not done.
@@ -101,18 +101,11 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn serve(app: std::sync::Arc<App>, address: SocketAddr) -> Result<(), String> {
-    let listener = trips::serve::listen(address).await.map_err(told)?;
+    let listener = serving::listen(address).await.map_err(told)?;
     let address = listener.local_addr().map_err(told)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
+    let ending = Ending::take().map_err(told)?;
     say(&format!("listening on http://{address}"));
-    let end = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    match trips::serve::serve(app, listener, end).await.map_err(told)? {
+    match trips::serve::serve(app, listener, ending.told()).await.map_err(told)? {
         true => Ok(()),
         false => Err("some requests did not end in time and were cut off".to_owned()),
     }

@@ -53,11 +53,14 @@ const TABLE: &[Edges] = &[
     edges(TESTKIT, &["tidegate-store"]),
     // Its own tests take it with its feature `testing`.
     edges("vfs-core", &[]).tests(&["vfs-core"]),
-    edges("vfs-server", &["vfs-core", "tidegate-store"]).optional(MIGRATE),
+    edges("serving", &[]),
+    edges("vfs-server", &["vfs-core", "serving", "tidegate-store"]).optional(MIGRATE),
     edges("vfs-client", &["vfs-core"]).tests(&["vfs-server", "vfs-client", "tidegate-store"]),
-    edges("ledger", &["tidegate-store"]).optional(MIGRATE),
-    edges("accounts", &["tidegate-switch", "tidegate-store"]).optional(MIGRATE).tests(&["tidegate-flags"]),
-    edges("trips", &["tidegate-rekey", "tidegate-store"]),
+    edges("ledger", &["serving", "tidegate-store"]).optional(MIGRATE),
+    edges("accounts", &["serving", "tidegate-switch", "tidegate-store"])
+        .optional(MIGRATE)
+        .tests(&["tidegate-flags"]),
+    edges("trips", &["serving", "tidegate-rekey", "tidegate-store"]),
     edges("xtask", &[]),
 ];
 

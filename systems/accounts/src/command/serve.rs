@@ -6,8 +6,8 @@ use std::sync::Arc;
 use accounts::app::App;
 use accounts::config::Config;
 use accounts::flags::environments;
-use accounts::serve::{listen, serve};
-use tokio::signal::unix::{SignalKind, signal};
+use accounts::serve::serve;
+use serving::{Ending, listen};
 
 use super::{FAILED, USAGE, failed, say};
 
@@ -18,13 +18,10 @@ pub(super) async fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error.to_string(), USAGE),
     };
-    let (mut terminated, mut interrupted) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminated), Ok(interrupted)) => (terminated, interrupted),
-            (Err(error), _) | (_, Err(error)) => {
-                return failed(&format!("signals cannot be taken: {error}"), FAILED);
-            }
-        };
+    let ending = match Ending::take() {
+        Ok(ending) => ending,
+        Err(error) => return failed(&error.to_string(), FAILED),
+    };
     let listener = match listen(config.listen).await {
         Ok(listener) => listener,
         Err(error) => return failed(&error.to_string(), FAILED),
@@ -35,14 +32,7 @@ pub(super) async fn run() -> ExitCode {
     };
     let place = listener.local_addr().map_or_else(|_| config.listen.to_string(), |at| at.to_string());
     say(&format!("listening on http://{place}"));
-    let end = async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-        }
-        tracing::info!("told to end: no new requests");
-    };
-    match serve(app, listener, end).await {
+    match serve(app, listener, ending.told()).await {
         Ok(0) => ExitCode::SUCCESS,
         Ok(open) => failed(&format!("{open} requests were cut off"), FAILED),
         Err(error) => failed(&error.to_string(), FAILED),

@@ -126,7 +126,7 @@ impl Town {
             Some(value.to_owned())
         };
         let config = Config::read(&get).unwrap();
-        let listener = ledger::serve::listen(config.listen).await.unwrap();
+        let listener = serving::listen(config.listen).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let app = Arc::new(App::start(config).await.unwrap());
         let ledger = app.ledger().clone();

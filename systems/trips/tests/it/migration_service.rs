@@ -39,7 +39,7 @@ pub(crate) struct Answered {
 
 impl Service {
     pub(crate) async fn new(ground: Ground) -> Service {
-        let listener = trips::serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = serving::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (end, told) = oneshot::channel();
         tokio::spawn(trips::serve::serve(ground.app.clone(), listener, async move {

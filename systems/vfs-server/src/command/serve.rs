@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use serving::{Ending, listen};
 use vfs_server::app::App;
 use vfs_server::config::Config;
-use vfs_server::serve::{listen, serve};
+use vfs_server::serve::serve;
 
 use super::{FAILED, USAGE, failed, say};
 
@@ -16,13 +16,10 @@ pub(super) async fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error.to_string(), USAGE),
     };
-    let (mut terminated, mut interrupted) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminated), Ok(interrupted)) => (terminated, interrupted),
-            (Err(error), _) | (_, Err(error)) => {
-                return failed(&format!("signals cannot be taken: {error}"), FAILED);
-            }
-        };
+    let ending = match Ending::take() {
+        Ok(ending) => ending,
+        Err(error) => return failed(&error.to_string(), FAILED),
+    };
     let address = config.listen;
     let app = match App::start(config).await {
         Ok(app) => Arc::new(app),
@@ -34,15 +31,8 @@ pub(super) async fn run() -> ExitCode {
     };
     let place = listener.local_addr().map_or_else(|_| address.to_string(), |at| at.to_string());
     say(&format!("listening on http://{place}"));
-    let end = async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-        }
-        tracing::info!("told to end: no new requests");
-    };
     // The connections are tasks of their own, and may run on any thread.
-    match serve(app, listener, end).await {
+    match serve(app, listener, ending.told()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => failed("requests were cut off", FAILED),
         Err(error) => failed(&error.to_string(), FAILED),
