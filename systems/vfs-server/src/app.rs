@@ -11,6 +11,7 @@ use crate::blob::Readiness;
 use crate::blob::config::BlobConfigError;
 use crate::blob::store::BlobStore;
 use crate::config::Config;
+use crate::crdt::Lanes;
 use crate::db;
 use crate::feed::Pulse;
 use crate::http::{BodyPlaces, RequestFigures, UserPlace, UserPlaces};
@@ -60,6 +61,7 @@ pub struct App {
     pulse: Pulse,
     streams: UserPlaces,
     snapshots: UserPlaces,
+    push_lanes: Lanes,
     bodies: BodyPlaces,
     uploads: Arc<Semaphore>,
     ending: watch::Sender<bool>,
@@ -93,6 +95,7 @@ impl App {
             pulse: Pulse::default(),
             streams: UserPlaces::new(STREAMS_MAX, STREAMS_OF_USER_MAX),
             snapshots: UserPlaces::new(SNAPSHOTS_MAX, SNAPSHOTS_OF_USER_MAX),
+            push_lanes: Lanes::default(),
             bodies: BodyPlaces::default(),
             uploads,
             ending: watch::Sender::new(false),
@@ -118,6 +121,10 @@ impl App {
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    pub(crate) fn push_lanes(&self) -> &Lanes {
+        &self.push_lanes
     }
 
     pub(crate) fn blob_readiness(&self) -> &Readiness {

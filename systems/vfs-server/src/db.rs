@@ -77,6 +77,17 @@ impl Trouble {
         }
     }
 
+    /// The same for somebody else who came to it in the same transaction.
+    #[must_use]
+    pub fn copied(&self) -> Trouble {
+        match self {
+            Trouble::Refused(error) => Trouble::Refused(error.clone()),
+            Trouble::Store(failure) => Trouble::Store(failure.clone()),
+            Trouble::Unknown(failure) => Trouble::Unknown(failure.clone()),
+            Trouble::Broken(_) | Trouble::Pool(_) => Trouble::Broken(self.to_string()),
+        }
+    }
+
     /// The five characters of the server, where it refused.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {

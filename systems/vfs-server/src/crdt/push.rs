@@ -1,7 +1,8 @@
 //! Pushing: one transaction, one question, one insertion, whatever the number of operations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join_all;
 use tidegate_store::postgres::{Failure, Pool, Ready, Session, Type, quote_literal};
 use vfs_core::{Operation, PushReply, PushRequest, PushStatus, Pushed};
 
@@ -45,19 +46,23 @@ pub fn decide(operations: &[Pushed], known: &Known) -> Vec<PushStatus> {
     each.collect()
 }
 
-/// Takes what a user pushes: all that is applied, or nothing. Returns the answer and the epoch that it is of.
+/// The answer to a push, and the epoch that it is of.
+pub type Told = (PushReply, i32);
+
+/// Takes what a user pushes, in this order and in one transaction: all that is applied, or nothing. Returns the answers.
 ///
-/// Two round trips: what it is decided by is asked for with BEGIN, and what is appended goes out with COMMIT.
+/// Two round trips, however many pushes there are: what they are decided by is asked for with BEGIN, and what is appended
+/// goes out with COMMIT.
 ///
 /// # Idempotence
 /// An operation that was applied is known by the id that its client gave, and applied once.
 ///
 /// # Locks
-/// The user's pushes, one after the other; then the feeds' head, to the end of the transaction.
+/// The user's pushes, one transaction after the other; then the feeds' head, to the end of the transaction.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn push(pool: &Pool, user: &str, request: &PushRequest) -> Result<(PushReply, i32), Trouble> {
+pub async fn push(pool: &Pool, user: &str, requests: &[&PushRequest]) -> Result<Vec<Told>, Trouble> {
     // Hashes of different users may meet; they then wait for each other, and nothing else.
     let lock = format!(
         "SELECT pg_advisory_xact_lock(hashtextextended('vfs_crdt_feed:' || {}, 0))",
@@ -67,28 +72,65 @@ pub async fn push(pool: &Pool, user: &str, request: &PushRequest) -> Result<(Pus
     let session: &Session = &session;
     let statements = Statements::ready(session).await?;
     let mut write = Write::new(session, "push", &lock);
-    let (statuses, epoch) = loop {
-        let begun = write.begin_with(known(session, &statements.known, user, request)).await;
-        let decided = begun.map(|known| {
-            let statuses = decide(&request.operations, &known);
-            let applied = Applied::of(request, &statuses);
-            (statuses, applied, known.epoch)
-        });
+    let statuses = loop {
+        let asked = requests.iter().map(|request| known(session, &statements.known, user, request));
+        let begun = write.begin_with(try_join_all(asked)).await;
+        let decided = begun.map(|known| decide_all(requests, known));
         let ended = match decided {
             Err(trouble) => write.end(Err(trouble)).await,
-            Ok((statuses, applied, epoch)) if applied.is_empty() => write.end(Ok((statuses, epoch))).await,
-            Ok((statuses, applied, _)) => {
-                let appended = applied.append(session, &statements.append, user, request.client_id.as_str());
-                write.end_behind(async { Ok((statuses, appended.await?)) }).await
+            Ok(statuses) => {
+                let applied = requests.iter().zip(&statuses).map(|(request, (statuses, _))| {
+                    (request.client_id.as_str(), Applied::of(request, statuses))
+                });
+                let applied: Vec<(&str, Applied<'_>)> =
+                    applied.filter(|(_, applied)| !applied.is_empty()).collect();
+                if applied.is_empty() {
+                    write.end(Ok(statuses)).await
+                } else {
+                    let appended = applied
+                        .iter()
+                        .map(|(replica, applied)| applied.append(session, &statements.append, user, replica));
+                    let appended = try_join_all(appended);
+                    write
+                        .end_behind(async {
+                            let epoch = appended.await?.into_iter().max().unwrap_or_default();
+                            Ok(statuses.into_iter().map(|(statuses, _)| (statuses, epoch)).collect())
+                        })
+                        .await
+                }
             }
         };
         if let Some(outcome) = ended {
             break outcome?;
         }
     };
-    let results =
-        request.operations.iter().zip(statuses).map(|(pushed, status)| pushed.result(status)).collect();
-    Ok((PushReply { client_id: request.client_id.clone(), results }, epoch))
+    let told = requests.iter().zip(statuses).map(|(request, (statuses, epoch))| {
+        let results = request.operations.iter().zip(statuses);
+        let results = results.map(|(pushed, status)| pushed.result(status)).collect();
+        (PushReply { client_id: request.client_id.clone(), results }, epoch)
+    });
+    Ok(told.collect())
+}
+
+/// What becomes of the operations of each push of one user: one that is applied counts for the pushes behind it.
+fn decide_all(requests: &[&PushRequest], known: Vec<Known>) -> Vec<(Vec<PushStatus>, i32)> {
+    let mut applied: BTreeSet<&str> = BTreeSet::new();
+    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    let each = requests.iter().zip(known).map(|(request, mut known)| {
+        let client = request.client_id.as_str();
+        known.applied.extend(applied.iter().map(|id| (*id).to_owned()));
+        known.newest_write = known.newest_write.max(newest.get(client).copied().unwrap_or_default());
+        let statuses = decide(&request.operations, &known);
+        for (pushed, status) in request.operations.iter().zip(&statuses) {
+            if let (Pushed::Valid(operation), PushStatus::Applied) = (pushed, status) {
+                applied.insert(operation.op_id.as_str());
+                let write = newest.entry(client).or_default();
+                *write = operation.write_id.get().max(*write);
+            }
+        }
+        (statuses, known.epoch)
+    });
+    each.collect()
 }
 
 /// What a push asks the server, prepared.

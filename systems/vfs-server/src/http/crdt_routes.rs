@@ -77,9 +77,8 @@ pub(super) async fn push(
 ) -> Result<Answer, ApiError> {
     let request = PushRequest::parse(&body).map_err(|error| ApiError::bad(error.to_string()))?;
     drop(body);
-    let (reply, epoch) = crdt::push(app.pool(), caller.user_id(), &request)
-        .await
-        .map_err(|trouble| trouble.or(PUSH_FAILED))?;
+    let pushed = app.push_lanes().push(app.pool(), caller.user_id(), request).await;
+    let (reply, epoch) = pushed.map_err(|trouble| trouble.or(PUSH_FAILED))?;
     app.saw_feed_epoch(epoch);
     to_answer(&reply, epoch, PUSH_FAILED)
 }

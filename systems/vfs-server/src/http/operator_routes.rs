@@ -55,6 +55,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         ("vfs_pool_sessions", "Sessions that are open to the database.", status.open),
         ("vfs_pool_sessions_idle", "Sessions that nobody uses.", status.idle),
         ("vfs_pool_waiting", "Requests that wait for a session.", status.waiting),
+        ("vfs_pushes_waiting", "Pushes that wait for one of the same user.", app.push_lanes().waiting()),
     ] {
         // Writing to a String cannot fail.
         let _ = write!(text, "# HELP {name} {what}\n# TYPE {name} gauge\n{name} {value}\n");

@@ -37,6 +37,8 @@ mod page;
 #[cfg(test)]
 mod pulled_bytes;
 #[cfg(test)]
+mod push_lanes;
+#[cfg(test)]
 mod push_routes;
 #[cfg(test)]
 mod retired_names;

@@ -3,6 +3,8 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
     UNION ALL SELECT 'organization', organization_id FROM user_organizations WHERE user_id = $1
 )
+-- The page has a bound that the planner can read, or it would plan each page anew for the sake of its length.
+SELECT * FROM (
 -- Visibility is asked row by row, by scalar subqueries: what the user may see in all is never gathered, however much.
 SELECT o.id, o.item_id, o.op_type, o.principal_type, o.principal_id, o.access_level, o.parent_id, o.child_id,
        o.actor_id, o.source_table, o.source_id, o.occurred_at
@@ -18,4 +20,7 @@ WHERE (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
        OR (o.op_type = 'acl_remove' AND o.source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again')
            AND (SELECT true FROM me WHERE (me.principal_type, me.principal_id) = (o.principal_type, o.principal_id))))
 ORDER BY o.occurred_at, o.id COLLATE "C"
+LIMIT 501
+) AS page
+ORDER BY occurred_at, id COLLATE "C"
 LIMIT $5
