@@ -1,10 +1,10 @@
 //! Whose the records are whose keys do not say it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tidegate_store::kv::{Entry, Key, PAGE_MAX};
+use tidegate_store::kv::{Entry, Key, Listed, PAGE_MAX, Version};
 
 use crate::asking::Asking;
 use crate::{Plan, RekeyError};
@@ -19,6 +19,34 @@ const BODIES_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that are kept of one record that is not JSON, and of all of them: enough to find a name in it.
 const UNREADABLE_BYTES: usize = 64 * 1024;
 const UNREADABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Records whose names are remembered.
+const REMEMBERED_MAX: usize = 500_000;
+
+/// What a scan has read, for the next one of the same store: a record that has the version it had names whom it named,
+/// and is not read again. Cloning it gives the same memory.
+#[derive(Debug, Clone, Default)]
+pub struct InPlaceMemory(Arc<Mutex<Arc<Remembered>>>);
+
+/// By rule and key: the version that was read, and the names in it. What is not JSON is read each time.
+type Remembered = HashMap<String, HashMap<Key, Read>>;
+
+#[derive(Debug, Clone)]
+struct Read {
+    version: Version,
+    names: Arc<[String]>,
+}
+
+impl InPlaceMemory {
+    fn recall(&self) -> Arc<Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the newest scan has seen, and nothing else: what is gone is forgotten.
+    fn keep(&self, seen: Remembered) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(seen);
+    }
+}
 
 /// One scan of the records that are rewritten in place, for all the subjects of a cohort: by whom they name.
 ///
@@ -44,28 +72,41 @@ struct Unreadable {
 }
 
 impl InPlaceOwners {
-    pub(crate) async fn scan(store: &Asking, plan: &Plan) -> Result<Self, RekeyError> {
+    pub(crate) async fn scan(
+        store: &Asking,
+        plan: &Plan,
+        memory: &InPlaceMemory,
+    ) -> Result<Self, RekeyError> {
         let (mut owners, mut scanned, mut at_once) = (Scanned::default(), 0, BODIES_FIRST);
+        let (known, mut seen, mut room) = (memory.recall(), Remembered::new(), REMEMBERED_MAX);
         for rule in plan.rules.iter().filter(|rule| rule.is_in_place()) {
             let mut after: Option<Key> = None;
             loop {
                 let page = store.list(&rule.namespace, rule.prefix(), after.as_ref(), PAGE_MAX).await?;
-                let mut keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
-                scanned += keys.len();
+                scanned += page.entries.len();
                 if scanned > SCANNED_MAX {
                     return Err(RekeyError::TooMany {
                         what: "records that are kept in place",
                         limit: SCANNED_MAX,
                     });
                 }
-                after = keys.last().cloned();
+                after = page.entries.last().map(|listed| listed.key.clone());
+                let (as_before, mut keys) = told_apart(&known, &rule.name, page.entries);
+                for (key, read) in as_before {
+                    owners.name(&rule.name, &key, &read.names);
+                    remember(&mut seen, &mut room, &rule.name, key, read);
+                }
                 while !keys.is_empty() {
                     let rest = keys.split_off(at_once.min(keys.len()));
                     let mut bytes = 0;
                     for (key, entry) in keys.iter().zip(store.get_many(&rule.namespace, &keys).await?) {
                         let Some(entry) = entry else { continue };
                         bytes += entry.value.len();
-                        owners.take(&rule.name, &rule.proof_pointers, key, &entry);
+                        let names = owners.take(&rule.name, &rule.proof_pointers, key, &entry);
+                        if let Some(names) = names {
+                            let read = Read { version: entry.version, names };
+                            remember(&mut seen, &mut room, &rule.name, key.clone(), read);
+                        }
                     }
                     if owners.unreadable_bytes > UNREADABLE_BYTES_MAX {
                         return Err(RekeyError::TooMany {
@@ -84,6 +125,7 @@ impl InPlaceOwners {
                 }
             }
         }
+        memory.keep(seen);
         Ok(Self(Arc::new(owners)))
     }
 
@@ -108,20 +150,59 @@ impl InPlaceOwners {
     }
 }
 
+/// What is as it was when it was read, and the keys of the others.
+fn told_apart(known: &Remembered, rule: &str, page: Vec<Listed>) -> (Vec<(Key, Read)>, Vec<Key>) {
+    let known = known.get(rule);
+    let (mut as_before, mut others) = (Vec::new(), Vec::new());
+    for listed in page {
+        match known.and_then(|known| known.get(&listed.key)).filter(|read| read.version == listed.version) {
+            Some(read) => as_before.push((listed.key, read.clone())),
+            None => others.push(listed.key),
+        }
+    }
+    (as_before, others)
+}
+
+fn remember(seen: &mut Remembered, room: &mut usize, rule: &str, key: Key, read: Read) {
+    if *room == 0 {
+        return;
+    }
+    *room -= 1;
+    if !seen.contains_key(rule) {
+        seen.insert(rule.to_owned(), HashMap::new());
+    }
+    if let Some(of_rule) = seen.get_mut(rule) {
+        of_rule.insert(key, read);
+    }
+}
+
 impl Scanned {
-    fn take(&mut self, rule: &str, pointers: &[String], key: &Key, entry: &Entry) {
+    /// Takes a record; gives the names in it, if it is JSON.
+    fn take(&mut self, rule: &str, pointers: &[String], key: &Key, entry: &Entry) -> Option<Arc<[String]>> {
         let Ok(body) = serde_json::from_slice::<Value>(&entry.value) else {
             let (start, _) = entry.value.split_at(entry.value.len().min(UNREADABLE_BYTES));
             let text = String::from_utf8_lossy(start).into_owned();
             self.unreadable_bytes += text.len();
             self.unreadable.push(Unreadable { rule: rule.to_owned(), key: key.clone(), text });
-            return;
+            return None;
         };
         let names: BTreeSet<&str> =
             pointers.iter().filter_map(|pointer| body.pointer(pointer)?.as_str()).collect();
-        let by_name = self.named.entry(rule.to_owned()).or_default();
+        let names: Arc<[String]> = names.into_iter().map(str::to_owned).collect();
+        self.name(rule, key, &names);
+        Some(names)
+    }
+
+    fn name(&mut self, rule: &str, key: &Key, names: &[String]) {
+        if !self.named.contains_key(rule) {
+            self.named.insert(rule.to_owned(), BTreeMap::new());
+        }
+        let Some(by_name) = self.named.get_mut(rule) else { return };
         for name in names {
-            by_name.entry(name.to_owned()).or_default().push(key.clone());
+            match by_name.get_mut(name) {
+                Some(keys) => keys.push(key.clone()),
+                None => drop(by_name.insert(name.clone(), vec![key.clone()])),
+            }
         }
     }
 }

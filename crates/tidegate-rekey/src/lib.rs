@@ -144,7 +144,7 @@ pub use claims::{Answers, Claim, Claims};
 pub use counts::{Counts, Difference, RuleCounts};
 pub use decisions::{Quarantined, Resolution, Resolved};
 pub use error::RekeyError;
-pub use in_place::InPlaceOwners;
+pub use in_place::{InPlaceMemory, InPlaceOwners};
 pub use plan::{BATCH_RECORDS_MAX, Bounds, ITERATIONS_MAX, Plan, RULES_MAX};
 pub use reason::{Reason, Refusal};
 pub use rekey::{LEASE_DEFAULT, Rekey, STOP_KEY};

@@ -10,7 +10,7 @@ use tidegate_store::kv::{Condition, Key, Kv, PAGE_MAX, UnixSecond, Written};
 
 use crate::asking::Asking;
 use crate::document::{key, put, read};
-use crate::in_place::InPlaceOwners;
+use crate::in_place::{InPlaceMemory, InPlaceOwners};
 use crate::judging::Judging;
 use crate::known::Known;
 use crate::report::Refusals;
@@ -31,6 +31,7 @@ pub struct Rekey {
     pub(crate) plan: Arc<Plan>,
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) lease_seconds: i64,
+    memory: InPlaceMemory,
 }
 
 /// What a pass found that writes nothing.
@@ -65,7 +66,15 @@ impl Rekey {
         }
         plan.check()?;
         let lease_seconds = i64::try_from(LEASE_DEFAULT.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { store: Asking(store), plan, claims, lease_seconds })
+        let memory = InPlaceMemory::default();
+        Ok(Self { store: Asking(store), plan, claims, lease_seconds, memory })
+    }
+
+    /// Shares what scans have read with others of the same store and plan.
+    #[must_use]
+    pub fn with_memory(mut self, memory: InPlaceMemory) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// Keeps others out for this long after a run has died, instead of [`LEASE_DEFAULT`]; whole seconds, at least one.
@@ -129,7 +138,7 @@ impl Rekey {
     /// # Errors
     /// [`RekeyError`].
     pub async fn scan_in_place(&self) -> Result<InPlaceOwners, RekeyError> {
-        InPlaceOwners::scan(&self.store, &self.plan).await
+        InPlaceOwners::scan(&self.store, &self.plan, &self.memory).await
     }
 
     pub(crate) async fn in_place(&self, given: Option<&InPlaceOwners>) -> Result<InPlaceOwners, RekeyError> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidegate_rekey::Claims;
+use tidegate_rekey::{Claims, InPlaceMemory};
 use tidegate_store::kv::{Kv, KvError};
 
 use crate::claims::UserClaims;
@@ -59,6 +59,7 @@ pub struct App {
     claims: Arc<UserClaims>,
     metrics: Metrics,
     auto: AutoSettings,
+    in_place: InPlaceMemory,
 }
 
 impl fmt::Debug for App {
@@ -76,6 +77,7 @@ impl App {
             store,
             metrics: Metrics::default(),
             auto: AutoSettings::read(environment),
+            in_place: InPlaceMemory::default(),
         })
     }
 
@@ -83,6 +85,11 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Kv {
         &self.store
+    }
+
+    /// What scans of trash have read.
+    pub(crate) fn in_place_memory(&self) -> &InPlaceMemory {
+        &self.in_place
     }
 
     /// Who may claim which name.

@@ -132,7 +132,8 @@ impl Migration {
         Ok(Migration {
             app: app.clone(),
             audit: Audit::new(store.clone(), keyspace::migrations()),
-            rekey: Rekey::new(store.clone(), rules::plan()?, claims.clone())?,
+            rekey: Rekey::new(store.clone(), rules::plan()?, claims.clone())?
+                .with_memory(app.in_place_memory().clone()),
             store,
             claims,
         })

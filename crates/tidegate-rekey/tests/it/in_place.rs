@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use tidegate_rekey::Reason;
+use tidegate_rekey::{InPlaceMemory, Reason};
 
 use crate::watched::Watched;
 use crate::world::{MID, START, World, bounds, james, of, put, subject};
@@ -75,6 +75,47 @@ async fn a_broken_record_is_an_error_of_whoever_it_names_and_counted_otherwise()
     assert!(matches!(report.errors[0].reason, Reason::NotJson { .. }));
     let scan = world.rekey().scan_in_place().await.unwrap();
     assert_eq!(scan.unreadable().count(), 2);
+}
+
+#[tokio::test]
+async fn a_scan_reads_again_only_what_was_written_since_the_one_before() {
+    let world = World::with(&[("u-1", &["James"]), ("u-2", &["Bob"]), ("u-3", &["Cleo"])]);
+    for number in 0..300 {
+        world.put("TRASH", &format!("trash:{number}"), &json!({"userId": "Bob"})).await;
+    }
+    world.write(put("TRASH", "trash:broken", r#"{"userId":"Cleo","#, None, None)).await;
+    let watched = Arc::new(Watched::new(world.store.clone()));
+    let memory = InPlaceMemory::default();
+    let rekey = || world.rekey_on(watched.clone()).with_memory(memory.clone());
+    let read = || watched.read.swap(0, Ordering::SeqCst);
+    rekey().scan_in_place().await.unwrap();
+    assert_eq!(read(), 301);
+    rekey().scan_in_place().await.unwrap();
+    assert_eq!(read(), 1, "what is not JSON is read each time");
+    // One changed hands, one is gone and came back as another's, one is gone, one is new.
+    world.put("TRASH", "trash:7", &json!({"userId": "James"})).await;
+    world.delete("TRASH", "trash:8").await;
+    world.put("TRASH", "trash:8", &json!({"userId": "James"})).await;
+    world.delete("TRASH", "trash:9").await;
+    world.put("TRASH", "trash:new", &json!({"userId": "James"})).await;
+    let scan = rekey().scan_in_place().await.unwrap();
+    assert_eq!(read(), 4);
+    let fresh = world.rekey().scan_in_place().await.unwrap();
+    for user in [james(), subject("u-2", &["Bob"]), subject("u-3", &["Cleo"])] {
+        let by_memory = rekey().owned_with(&user, &scan).await.unwrap();
+        let anew = rekey().owned_with(&user, &fresh).await.unwrap();
+        assert_eq!(by_memory, anew, "{user:?}");
+    }
+    assert_eq!(rekey().apply(&james(), bounds(), "jane").await.unwrap().migrated, 3);
+    assert_eq!(
+        rekey().apply(&james(), bounds(), "jane").await.unwrap().migrated,
+        0,
+        "they are another's now"
+    );
+    // Another memory knows nothing.
+    read();
+    world.rekey_on(watched.clone()).scan_in_place().await.unwrap();
+    assert_eq!(read(), 301);
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(crate) struct Watched {
     batches: AtomicUsize,
     /// Bytes of the values of the largest answer.
     pub(crate) largest: AtomicUsize,
+    /// Records that were asked for in such answers.
+    pub(crate) read: AtomicUsize,
     /// After so many operations none is answered.
     pub(crate) dies_after: usize,
     /// The batch with this number is written and its answer lost; 0: none.
@@ -41,6 +43,7 @@ impl Watched {
             operations: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
             dies_after: usize::MAX,
             loses: 0,
             swallows: 0,
@@ -93,6 +96,7 @@ impl KvStore for Watched {
         let found = self.inner.get_many(namespace, keys).await?;
         let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
         self.largest.fetch_max(bytes, Ordering::SeqCst);
+        self.read.fetch_add(keys.len(), Ordering::SeqCst);
         Ok(found)
     }
 
