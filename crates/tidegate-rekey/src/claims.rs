@@ -6,6 +6,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use tidegate_store::kv::KvError;
 
+use crate::RekeyError;
+
 /// What a system knows of its accounts' names.
 #[async_trait]
 pub trait Claims: Send + Sync + Debug {
@@ -15,6 +17,16 @@ pub trait Claims: Send + Sync + Debug {
 
     /// Other accounts' spellings that start with `<spelling>:`. A key of `a:b` starts like one of `a`.
     async fn longer_names(&self, spelling: &str) -> Result<Vec<String>, KvError>;
+
+    /// Both for several spellings, in their order. A system that looks at all its accounts for an answer looks once.
+    async fn of_all(&self, spellings: &[String]) -> Result<Vec<Claim>, KvError> {
+        let mut all = Vec::with_capacity(spellings.len());
+        for spelling in spellings {
+            let claimants = self.claimants(spelling).await?.into_iter().collect();
+            all.push(Claim { claimants, longer_names: self.longer_names(spelling).await? });
+        }
+        Ok(all)
+    }
 }
 
 /// The answer for one spelling.
@@ -31,13 +43,20 @@ pub struct Claim {
 pub struct Answers(pub BTreeMap<String, Claim>);
 
 impl Answers {
-    /// Asks for a spelling, once.
-    pub(crate) async fn learn(&mut self, claims: &dyn Claims, spelling: &str) -> Result<(), KvError> {
-        if !self.0.contains_key(spelling) {
-            let claimants = claims.claimants(spelling).await?.into_iter().collect();
-            let longer_names = claims.longer_names(spelling).await?;
-            self.0.insert(spelling.to_owned(), Claim { claimants, longer_names });
+    /// Asks for those of the spellings that were not asked for yet.
+    pub(crate) async fn learn(
+        &mut self,
+        claims: &dyn Claims,
+        spellings: BTreeSet<&str>,
+    ) -> Result<(), RekeyError> {
+        let new = spellings.into_iter().filter(|spelling| !self.0.contains_key(*spelling));
+        let new: Vec<String> = new.map(str::to_owned).collect();
+        if new.is_empty() {
+            return Ok(());
         }
+        let told = claims.of_all(&new).await;
+        let told = told.map_err(|source| RekeyError::Claims { spelling: new.join(", "), source })?;
+        self.0.extend(new.into_iter().zip(told));
         Ok(())
     }
 }

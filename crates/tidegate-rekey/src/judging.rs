@@ -1,6 +1,6 @@
 //! Reads records in pages and judges them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tidegate_store::kv::{Entry, Key, KvError, Namespace, UnixSecond, Version};
 
@@ -124,9 +124,7 @@ impl<'a> Judging<'a> {
         let sources = self.read(items.iter().map(|item| (item.rule, Some(item.key.clone())))).await?;
         let mut there: Vec<(Item, Entry)> =
             items.into_iter().zip(sources).filter_map(|(item, entry)| Some((item, entry?))).collect();
-        for (item, _) in &there {
-            self.learn(item).await?;
-        }
+        self.learn(&there).await?;
         let keys: Vec<Option<Key>> = there.iter().map(|(item, _)| self.destination(item)).collect();
         let there_already = self.standing_at(&there, &keys).await?;
         let wanted = there.iter().zip(&keys).map(|((item, _), key)| {
@@ -217,16 +215,19 @@ impl<'a> Judging<'a> {
         rule.destination(self.subject, &item.spelling, &item.key, &*self.plan.rewrite).ok()
     }
 
-    async fn learn(&mut self, item: &Item) -> Result<(), RekeyError> {
-        let Some(rule) = self.plan.rules.get(item.rule) else { return Ok(()) };
-        let asked: &[String] = if rule.is_in_place() { &self.subject.spellings } else { &[] };
-        for spelling in
-            asked.iter().map(String::as_str).chain((!rule.is_in_place()).then_some(&*item.spelling))
-        {
-            let learned = self.answers.learn(self.claims, spelling).await;
-            learned.map_err(|source| RekeyError::Claims { spelling: spelling.to_owned(), source })?;
+    /// Who may claim the names under which these stand, and all of the subject's for what stays in place.
+    async fn learn(&mut self, there: &[(Item, Entry)]) -> Result<(), RekeyError> {
+        let mut spellings = BTreeSet::new();
+        for (item, _) in there {
+            match self.plan.rules.get(item.rule) {
+                Some(rule) if rule.is_in_place() => {
+                    spellings.extend(self.subject.spellings.iter().map(String::as_str));
+                }
+                Some(_) => drop(spellings.insert(&*item.spelling)),
+                None => {}
+            }
         }
-        Ok(())
+        self.answers.learn(self.claims, spellings).await
     }
 
     /// Which new keys stand there, by one listing for each rule that has many here: most of them do not.

@@ -7,7 +7,7 @@
 //! Nobody gets records by taking a name: an account keeps its claim on names that it had, one that takes a name under
 //! which records stand already has no claim on them, and a name that a deleted account shared stays shared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tidegate_rekey::Claims;
+use tidegate_rekey::{Claim, Claims};
 use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, PAGE_MAX, Version, Write};
 use tokio::sync::Mutex;
 
@@ -46,7 +46,7 @@ pub struct UserClaims {
 
 #[derive(Debug, Default)]
 struct Known {
-    accounts: BTreeMap<Key, (Version, String, Vec<String>)>,
+    accounts: HashMap<Key, (Version, String, Vec<String>)>,
     by_spelling: BTreeMap<String, BTreeSet<String>>,
     /// Hashes of names that accounts which were deleted shared with others.
     released: BTreeSet<Key>,
@@ -102,7 +102,7 @@ impl UserClaims {
             return Ok(known);
         }
         let users = keyspace::users();
-        let mut seen: BTreeSet<Key> = BTreeSet::new();
+        let mut seen: HashSet<Key> = HashSet::with_capacity(known.accounts.len());
         let mut changed: Vec<Key> = Vec::new();
         let mut after: Option<Key> = None;
         loop {
@@ -229,12 +229,20 @@ impl Claims for UserClaims {
     }
 
     async fn longer_names(&self, spelling: &str) -> Result<Vec<String>, KvError> {
-        let known = self.refreshed(false).await?;
-        // A longer name of the only one who claims the shorter takes nothing from anybody.
-        let claimants = known.claimants(spelling);
-        let only = if let [only] = claimants.as_slice() { Some(only.as_str()) } else { None };
-        Ok(longer(&known, spelling, only))
+        Ok(claim(&*self.refreshed(false).await?, spelling).longer_names)
     }
+
+    async fn of_all(&self, spellings: &[String]) -> Result<Vec<Claim>, KvError> {
+        let known = self.refreshed(false).await?;
+        Ok(spellings.iter().map(|spelling| claim(&known, spelling)).collect())
+    }
+}
+
+fn claim(known: &Known, spelling: &str) -> Claim {
+    let claimants = known.claimants(spelling);
+    // A longer name of the only one who claims the shorter takes nothing from anybody.
+    let only = if let [only] = claimants.as_slice() { Some(only.as_str()) } else { None };
+    Claim { longer_names: longer(known, spelling, only), claimants: claimants.into_iter().collect() }
 }
 
 /// Names of others than `id` that begin with `spelling` and a colon.

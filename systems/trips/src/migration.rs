@@ -22,7 +22,7 @@ pub mod subject;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tidegate_rekey::{Claims, Rekey, RekeyError, Subject};
+use tidegate_rekey::{Claim, Claims, Rekey, RekeyError, Subject};
 use tidegate_store::kv::snapshot::SnapshotError;
 use tidegate_store::kv::{Key, Kv, KvError, UnixSecond};
 
@@ -151,14 +151,11 @@ impl Migration {
 
     /// The spellings that are provably the user's alone: nobody else may claim them.
     pub(crate) async fn proven(&self, subject: &Subject) -> Result<Vec<String>, MigrationError> {
-        let mut proven = Vec::new();
-        for spelling in &subject.spellings {
-            let claimants = self.claims.claimants(spelling).await?;
-            if claimants.iter().all(|id| *id == subject.id) && !claimants.is_empty() {
-                proven.push(spelling.clone());
-            }
-        }
-        Ok(proven)
+        let claims = self.claims.of_all(&subject.spellings).await?;
+        let is_proven =
+            |claim: &Claim| claim.claimants.iter().all(|id| *id == subject.id) && !claim.claimants.is_empty();
+        let proven = subject.spellings.iter().zip(&claims).filter(|(_, claim)| is_proven(claim));
+        Ok(proven.map(|(spelling, _)| spelling.clone()).collect())
     }
 
     /// Whether the stored account of this user is an administrator's.

@@ -1,9 +1,56 @@
 //! Whose a record is.
 
-use serde_json::json;
-use tidegate_rekey::{Reason, RekeyError, Resolution};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::world::{MID, World, at, bounds, james, of, subject, texts, trip};
+use async_trait::async_trait;
+use serde_json::json;
+use tidegate_rekey::{Claim, Claims, Reason, Rekey, RekeyError, Resolution};
+use tidegate_store::kv::KvError;
+
+use crate::world::{Accounts, MID, World, at, bounds, james, of, subject, texts, trip};
+
+/// Accounts that count how often they are looked at.
+#[derive(Debug)]
+struct Counted {
+    accounts: Accounts,
+    looks: AtomicUsize,
+}
+
+#[async_trait]
+impl Claims for Counted {
+    async fn claimants(&self, spelling: &str) -> Result<Vec<String>, KvError> {
+        self.accounts.claimants(spelling).await
+    }
+
+    async fn longer_names(&self, spelling: &str) -> Result<Vec<String>, KvError> {
+        self.accounts.longer_names(spelling).await
+    }
+
+    async fn of_all(&self, spellings: &[String]) -> Result<Vec<Claim>, KvError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.accounts.of_all(spellings).await
+    }
+}
+
+#[tokio::test]
+async fn the_accounts_are_looked_at_once_for_a_page_and_not_again_for_what_is_known() {
+    let world = World::with(&[("u-1", &["James", "Jim", "Jimmy"])]);
+    for number in 0..200 {
+        for name in ["James", "Jim", "Jimmy"] {
+            world.put("LOGS", &format!("trip:{name}:{name}-{number}"), &trip("1", name, MID)).await;
+        }
+        world.put("TRASH", &format!("trash:{number}"), &json!({ "userId": "Jim" })).await;
+    }
+    let counted = Arc::new(Counted { accounts: world.accounts.clone(), looks: AtomicUsize::new(0) });
+    let rekey = Rekey::new(world.store.clone(), world.plan(), counted.clone()).unwrap();
+    let james = subject("u-1", &["James", "Jim", "Jimmy"]);
+    let dry = rekey.dry(&james).await.unwrap();
+    assert_eq!(dry.counts.total().migrated, 800);
+    let looks = counted.looks.swap(0, Ordering::SeqCst);
+    assert!((1..=3).contains(&looks), "{looks} looks for three names");
+    assert_eq!(rekey.apply(&james, bounds(), "jane").await.unwrap().migrated, 800);
+}
 
 fn reasons(report: &tidegate_rekey::Report) -> Vec<(String, Reason)> {
     report.quarantined.iter().map(|one| (one.key.clone(), one.reason.clone())).collect()
