@@ -77,16 +77,16 @@ impl Draft {
         let more = writes.len() + usize::from(is_held) + usize::from(!has_cursor);
         let count = self.writes.len() + self.cursors.len() + OWN_WRITES + more;
         let keys: Vec<u64> = writes.iter().map(|write| self.hash(&write.namespace, &write.key)).collect();
-        let touches = keys.iter().any(|key| self.keys.contains(key));
+        let place = judged.destination.as_ref().map(|(key, _)| self.hash(&rule.namespace, key));
+        // Whatever the verdict: it was judged by what stood there before this batch.
+        let touches = keys.iter().chain(&place).any(|key| self.keys.contains(key));
         let is_full = !self.items.is_empty() && self.bytes + bytes > BATCH_BYTES_MAX;
         if touches || is_full || count > BATCH_MAX {
             return Ok(Taken::No(judged.item));
         }
         self.bytes += bytes;
         self.keys.extend(keys);
-        if let Some((key, _)) = &judged.destination {
-            self.places.insert(self.hash(&rule.namespace, key));
-        }
+        self.places.extend(place);
         self.writes.extend(writes);
         self.hold(plan, subject, known, rule, &judged)?;
         self.note(rule, judged);

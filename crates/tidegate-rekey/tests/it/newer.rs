@@ -170,3 +170,29 @@ async fn two_records_that_become_one_are_judged_one_after_the_other() {
     assert_eq!((report.done, report.migrated, report.iterations), (true, 2, 2));
     assert_eq!(world.json("LOGS", "trip:u-1:hns_u-1_d").await.unwrap(), trip("hns_u-1_d", "u-1", NEW));
 }
+
+#[tokio::test]
+async fn a_record_is_judged_by_what_its_own_batch_has_put_there() {
+    // Under two names of one subject, and all in one batch: the first replaces what stands there, and the second is to
+    // be compared with the first, not with what stood there before.
+    for second in [moved(OLD, "of another name"), moved(OLD, "there already"), moved("never", "of another name")] {
+        let world = World::new();
+        world.put("LOGS", "trip:u-1:1", &moved(OLD, "there already")).await;
+        world.put("LOGS", "trip:James:1", &moved(MID, "of the first name")).await;
+        world.put("LOGS", "trip:james:1", &second).await;
+        let dry = world.rekey().dry(&james()).await.unwrap();
+        let report = world.apply(&james()).await;
+        assert_eq!(dry.counts, report.counts, "a dry run foretells the numbers: {second}");
+        let trips = of(&report, "trips");
+        let has_clock = second["updatedAt"] == json!(OLD);
+        assert_eq!((trips.scanned, trips.migrated, trips.identical), (2, 1, 0), "{second}");
+        assert_eq!((trips.skipped_newer, trips.conflicts), (u64::from(has_clock), u64::from(!has_clock)));
+        assert_eq!(world.json("LOGS", "trip:u-1:1").await, Some(moved(MID, "of the first name")));
+    }
+}
+
+fn moved(updated: &str, note: &str) -> Value {
+    let mut record = trip("1", "u-1", updated);
+    record["note"] = json!(note);
+    record
+}
