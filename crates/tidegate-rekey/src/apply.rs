@@ -79,8 +79,12 @@ impl Rekey {
                 return Ok(report);
             }
             if is_done && judgement.is_clear() && !judgement.has_news {
-                self.write_state(&subject.id, |state| state.dry_run = false).await?;
-                return Ok(self.report(subject, &in_place, judgement, false, true));
+                let state = self.write_state(&subject.id, |state| state.dry_run = false).await?;
+                let mut report = self.report(subject, &in_place, judgement, false, true);
+                if let Some(done) = state.done_by(actor) {
+                    report.total = done.clone();
+                }
+                return Ok(report);
             }
         }
         let lease = self.take_lease(&subject.id, actor).await?;
@@ -92,13 +96,12 @@ impl Rekey {
             None => (State::new(now), None),
         };
         let cursors = known.cursors.clone();
-        if cursors.is_empty() {
-            state.stats = Counts::default();
-        }
+        state.begin(actor, !cursors.is_empty());
         state.done = false;
         let mut run = Run {
             rekey: self,
             subject,
+            actor,
             bounds,
             in_place,
             known,
@@ -211,6 +214,9 @@ impl Run<'_> {
         let mut report =
             rekey.report(self.subject, &self.in_place, judgement, false, done && stopped.is_none());
         report.iterations = self.iterations;
+        if let Some(done) = self.writer.state.done_by(self.actor) {
+            report.total = done.clone();
+        }
         if stopped.is_some() {
             report.cursor = self.last_key.take();
         }

@@ -151,6 +151,6 @@ pub use rekey::{LEASE_DEFAULT, Rekey, STOP_KEY};
 pub use report::{Cleaned, LISTED_MAX, Report, Stopped};
 pub use rewrite::{Plain, Rewrite};
 pub use rule::{Kind, Rule};
-pub use state::State;
+pub use state::{Pass, State};
 pub use subject::{ID_MAX_BYTES, SPELLINGS_MAX, Subject};
 pub use verdict::{Case, Copied, Copy, Decided, Verdict, judge};

@@ -177,6 +177,20 @@ impl Rekey {
         Ok(self.report(subject, in_place, judgement, true, done))
     }
 
+    /// Judges every record and writes nothing; gives the numbers of a dry run, by a scan that others share.
+    ///
+    /// # Errors
+    /// [`RekeyError`].
+    pub async fn count_with(
+        &self,
+        subject: &Subject,
+        in_place: &InPlaceOwners,
+    ) -> Result<Counts, RekeyError> {
+        subject.check()?;
+        let known = self.known(&subject.id).await?;
+        Ok(self.judgement(subject, &known, in_place, false).await?.counts)
+    }
+
     /// What a next apply would still copy, or stumble on: `migrated`, `conflicts`, `quarantined`, `failed`, and their
     /// sum as `scanned`. Nothing is written.
     ///
@@ -196,11 +210,9 @@ impl Rekey {
         subject: &Subject,
         in_place: &InPlaceOwners,
     ) -> Result<Counts, RekeyError> {
-        subject.check()?;
-        let known = self.known(&subject.id).await?;
-        let judgement = self.judgement(subject, &known, in_place, false).await?;
+        let counts = self.count_with(subject, in_place).await?;
         let mut open = Counts::default();
-        for (name, counts) in judgement.counts.0 {
+        for (name, counts) in counts.0 {
             if counts.open() > 0 {
                 let of = open.of(&name);
                 (of.migrated, of.conflicts) = (counts.migrated, counts.conflicts);
@@ -291,6 +303,7 @@ impl Rekey {
             stopped: None,
             iterations: 0,
             migrated: counts.total().migrated,
+            total: counts.clone(),
             counts,
             conflicts,
             quarantined,

@@ -40,6 +40,9 @@ pub struct Report {
     pub iterations: usize,
     /// Numbers by rule, of this run.
     pub counts: Counts,
+    /// Numbers by rule, of this run and of those of the same actor before it that were cut off in the same pass. As
+    /// `counts` in a dry run.
+    pub total: Counts,
     /// Records that were copied, over all rules.
     pub migrated: u64,
     /// Records that differ from what stands at their new key; at most [`LISTED_MAX`].

@@ -23,6 +23,7 @@ const CONTENDED_MAX: usize = 5;
 pub(crate) struct Run<'a> {
     pub(crate) rekey: &'a Rekey,
     pub(crate) subject: &'a Subject,
+    pub(crate) actor: &'a str,
     pub(crate) bounds: &'a Bounds,
     pub(crate) in_place: InPlaceOwners,
     pub(crate) known: Known,
@@ -65,7 +66,7 @@ impl Run<'_> {
             let mut state = self.writer.state.clone();
             let counts = counted(&draft.counts, is_first);
             state.migrated += draft.counts.total().migrated;
-            state.stats += &counts;
+            state.add(&counts);
             let writes = draft.writes(&rekey.plan, self.subject, &self.known)?;
             let commit = self.writer.commit(writes, state, true, None);
             // While a batch is on its way, the next one is read and judged. Its conditions hold it to what it saw.

@@ -163,7 +163,9 @@ impl Attempt<'_> {
         bounds: Bounds,
         mut has_copied: bool,
     ) -> Result<Result<Result<Report, RekeyError>, String>, StepError> {
-        let actor = format!("{} (run {})", self.job.state.by.actor, self.job.run());
+        // Attempts of one step are one actor: what those before this one did is counted with it.
+        let (by, run, step) = (&self.job.state.by.actor, self.job.run(), &self.job.step.id);
+        let actor = format!("{by} (run {run}, {step})");
         let until = tokio::time::Instant::now() + LEASE_DEFAULT + HELD_WAIT_MORE;
         loop {
             let held_to = match self.held(subject, has_copied).await? {
@@ -196,9 +198,9 @@ impl Attempt<'_> {
         if !has_copied {
             return Ok(Ok(Some(counts)));
         }
-        let now = self.rekey.dry_with(subject, &self.in_place).await;
+        let now = self.rekey.count_with(subject, &self.in_place).await;
         let now = now.map_err(|error| failed(self.job, &error))?;
-        Ok(held_to.is_rest(&now.counts, &counts).map(|()| None))
+        Ok(held_to.is_rest(&now, &counts).map(|()| None))
     }
 
     fn said(&self, error: &RekeyError) -> String {
@@ -328,7 +330,7 @@ fn why_failed(report: &Report) -> Option<String> {
         Some(Stopped::LeaseLost) => return Some("somebody else took over the move of these keys".to_owned()),
         Some(Stopped::KillSwitch) | None => {}
     }
-    let total = report.counts.total();
+    let total = report.total.total();
     let lists = [
         (total.quarantined, "in quarantine", &report.quarantined),
         (total.conflicts, "in conflict", &report.conflicts),
@@ -354,7 +356,7 @@ fn why_failed(report: &Report) -> Option<String> {
 }
 
 fn kept(report: &Report) -> Vec<KeptColumn> {
-    let total = report.counts.total();
+    let total = report.total.total();
     let texts = [
         report.subject.clone(),
         total.scanned.to_string(),
@@ -368,7 +370,7 @@ fn kept(report: &Report) -> Vec<KeptColumn> {
         total.failed.to_string(),
         total.left.to_string(),
         report.done.to_string(),
-        serde_json::to_string(&report.counts).unwrap_or_default(),
+        serde_json::to_string(&report.total).unwrap_or_default(),
     ];
     KEPT.iter()
         .zip(texts)

@@ -192,7 +192,30 @@ fn an_apply_that_was_cut_off_is_held_to_the_rest_of_what_was_counted() {
             }
         }
         assert!(get(&shelf, "logs", "trip:u1:5").await.is_some());
-        assert_eq!(outcome_of(&stage, "moved").summary, "done for all 2");
+        let moved = outcome_of(&stage, "moved");
+        assert_eq!(moved.summary, "done for all 2");
+        // The evidence is of all attempts, not of the last one.
+        assert_eq!(
+            (moved.figures["records_scanned"], moved.figures["records_migrated"]),
+            (7, 7),
+            "{moved:?}"
+        );
+        let rows = rows_of(&stage, "moved").await;
+        let migrated: Vec<_> = rows.rows.iter().map(|row| row[6].as_deref().unwrap()).collect();
+        assert_eq!(migrated, ["5", "2"]);
+    });
+}
+
+#[test]
+fn what_is_in_quarantine_is_said_also_after_an_attempt_that_was_cut_off_behind_it() {
+    on_stage(async {
+        let (stage, shelf) = shelf("rekey_rest_quarantine").await;
+        shelf.put("trip:Ann:0", r#"{"userId":"Eve"}"#).await;
+        let text = page(&shelf, TWO, "").replace("batch = 2", "batch = 2\niterations = 2");
+        let message = halted(&stage.run(&text).await).to_owned();
+        assert!(message.contains("2 batches were copied and there is more: resume"), "{message}");
+        let message = halted(&stage.run(&text).await).to_owned();
+        assert!(message.contains("records 1 in quarantine (logs trip:Ann:0: "), "{message}");
     });
 }
 

@@ -62,6 +62,40 @@ async fn a_run_that_may_write_few_batches_goes_on_behind_the_last_record() {
 }
 
 #[tokio::test]
+async fn what_a_cut_off_run_did_is_told_by_the_next_of_the_same_actor_also_after_a_dry_run() {
+    let world = with_trips(25).await;
+    world.put("LOGS", "trip:James:0003", &json!({"userId": "Eve"})).await;
+    let few = |iterations| Bounds { batch: 10, iterations, held_to: None };
+    let rekey = world.rekey();
+    let told = |report: &tidegate_rekey::Report| {
+        let (own, total) = (report.counts.total(), report.total.total());
+        [own.migrated, total.scanned, total.migrated, total.quarantined]
+    };
+    let first = rekey.apply(&james(), few(1), "jane").await.unwrap();
+    assert_eq!(told(&first), [9, 10, 9, 1]);
+    let dry = rekey.dry(&james()).await.unwrap();
+    assert_eq!(told(&dry), [15, 25, 15, 1], "what was copied is identical by now");
+    let second = rekey.apply(&james(), few(1), "jane").await.unwrap();
+    assert_eq!(told(&second), [10, 20, 19, 1]);
+    let other = rekey.apply(&james(), few(1), "joe").await.unwrap();
+    assert_eq!(told(&other), [5, 5, 5, 0], "of another actor there is nothing before");
+    assert_eq!((other.done, other.quarantined.len()), (false, 1));
+    let stats = rekey.state("u-1").await.unwrap().unwrap().stats;
+    assert_eq!((stats.total().scanned, stats.total().migrated), (25, 24), "of all runs of the pass");
+    // Whoever died behind the last write, and asks again, is told all of it.
+    world.delete("LOGS", "trip:James:0003").await;
+    assert_eq!(
+        told(&rekey.apply(&james(), few(9), "jane").await.unwrap()),
+        [0, 24, 0, 0],
+        "a pass of its own"
+    );
+    world.put("LOGS", "trip:James:0003", &trip("x", "James", MID)).await;
+    assert_eq!(told(&rekey.apply(&james(), few(9), "jane").await.unwrap()), [1, 25, 1, 0]);
+    assert_eq!(told(&rekey.apply(&james(), few(9), "jane").await.unwrap()), [0, 25, 1, 0]);
+    assert_eq!(told(&rekey.apply(&james(), few(9), "joe").await.unwrap()), [0, 25, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_larger_page_than_a_batch_skips_no_record() {
     let world = with_trips(1200).await;
     let report = world.apply(&james()).await;
