@@ -1,5 +1,6 @@
-//! Durable debits of the ledger, against `pgbench` with a function that updates a balance where it suffices and inserts
-//! a row, into a journal as small as can be and into one like the ledger's: spread over a thousand lots, and all on one.
+//! Durable debits of the ledger, against `pgbench` that updates a balance where it suffices and inserts a row: as a script
+//! of statements, as one function, and as one into a journal like the ledger's; spread over a thousand lots, and all on
+//! one.
 //! Then batches against single debits on the one lot; then a tenant with a long history against one with a short one.
 //!
 //! `ledger_debits [PAIRS] [ENTRIES]`: pairs of each (5), and entries of the long history (1,000,000; the claim is about
@@ -73,10 +74,23 @@ fn tenant(number: u64) -> Uuid {
     Uuid::from_u128(0xbbbb_0000_0000_4000_8000_0000_0000_0000 + u128::from(number))
 }
 
+/// What `pgbench` does for a debit, and what that is called.
+const PEERS: [(&str, &str); 3] = [
+    (
+        "a script of four statements",
+        "BEGIN;
+UPDATE raw_balances SET remaining = remaining - 1 WHERE lot = :lot AND remaining >= 1;
+INSERT INTO raw_journal (lot, amount) VALUES (:lot, 1);
+COMMIT;",
+    ),
+    ("one function", "SELECT raw_debit(:lot, 1);"),
+    ("one function, a journal like the ledger's", "SELECT raw_entry(:lot, 1);"),
+];
+
 /// Transactions a second of `pgbench`.
-fn pgbench(cluster: &Cluster, database: &Database, function: &str, lots: &str) -> Result<f64, Failed> {
+fn pgbench(cluster: &Cluster, database: &Database, statements: &str, lots: &str) -> Result<f64, Failed> {
     let script = std::env::temp_dir().join(format!("ledger-debits-{}.sql", std::process::id()));
-    fs::write(&script, format!("\\set lot {lots}\nSELECT {function}(:lot, 1);\n"))?;
+    fs::write(&script, format!("\\set lot {lots}\n{statements}\n"))?;
     let output = Command::new(cluster.programs().program("pgbench"))
         .args([
             "-n",
@@ -220,18 +234,20 @@ fn main() -> Result<(), Failed> {
             [("spread over 1,000 lots", SPREAD, "random(1, 1000)"), ("on one lot", ONE, "1")]
         {
             let mut ours = Rates(Vec::new());
-            let (mut raw, mut like) = (Rates(Vec::new()), Rates(Vec::new()));
+            let mut peers = PEERS.map(|_| Rates(Vec::new()));
             // Not counted.
             debits(&ledger, tenants, Way::Service).await?;
             for _ in 0..pairs {
                 database.execute("CHECKPOINT").await;
                 ours.0.push(debits(&ledger, tenants, Way::Service).await?);
-                raw.0.push(pgbench(&cluster, &database, "raw_debit", lots)?);
-                like.0.push(pgbench(&cluster, &database, "raw_entry", lots)?);
+                for (rates, (_, statements)) in peers.iter_mut().zip(PEERS) {
+                    rates.0.push(pgbench(&cluster, &database, statements, lots)?);
+                }
             }
             println!("{what}: {ours}");
-            println!("  pgbench, a small journal: {raw}; ratio {}", ours.to(&raw));
-            println!("  pgbench, a journal like the ledger's: {like}; ratio {}", ours.to(&like));
+            for (rates, (peer, _)) in peers.iter().zip(PEERS) {
+                println!("  pgbench, {peer}: {rates}; ratio {}", ours.to(rates));
+            }
             together = ours;
         }
         let mut batches = Rates(Vec::new());

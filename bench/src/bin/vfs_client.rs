@@ -76,7 +76,9 @@ fn ours(pages: &[Vec<u8>]) -> Result<Ours, Failed> {
     let began = Instant::now();
     let mut effects = client.sync().effects();
     for page in pages {
-        let Some(Effect::Send { id, request }) = effects.pop() else { return Err("no page was asked for".into()) };
+        let Some(Effect::Send { id, request }) = effects.pop() else {
+            return Err("no page was asked for".into());
+        };
         let asked = Instant::now();
         let read = reply::read(&request, 200, page);
         reading += asked.elapsed();
@@ -85,7 +87,11 @@ fn ours(pages: &[Vec<u8>]) -> Result<Ours, Failed> {
     let took = began.elapsed();
     let state = client.export_state();
     if state.replay_snapshot.links.len() != OPERATIONS {
-        return Err(format!("{} links instead of {OPERATIONS}: {effects:?}", state.replay_snapshot.links.len()).into());
+        return Err(format!(
+            "{} links instead of {OPERATIONS}: {effects:?}",
+            state.replay_snapshot.links.len()
+        )
+        .into());
     }
     Ok(Ours { took, reading, state: serde_json::to_vec(&state)?.len() })
 }
@@ -174,7 +180,12 @@ fn with_automerge() -> Result<Peer, Failed> {
 }
 
 /// What the model of the server answers.
-fn answered(model: &mut Model, user: &UserId, now: Timestamp, request: &Request) -> Result<ReplyBody, Failed> {
+fn answered(
+    model: &mut Model,
+    user: &UserId,
+    now: Timestamp,
+    request: &Request,
+) -> Result<ReplyBody, Failed> {
     let body = match request {
         Request::Push { client_id, operations } => {
             let push = json!({ "clientId": client_id, "operations": operations });
@@ -215,7 +226,10 @@ fn convergence() -> Result<Duration, Failed> {
         for number in 0..QUEUED {
             let item = format!("file-{client}-{number}");
             model.register(time(1)?, &user, &vfs_core::ItemId::parse(&item)?)?;
-            made.queue_local_operation(&LocalOperation::link(OpType::LinkAdd, &folder(number), &item), time(number)?)?;
+            made.queue_local_operation(
+                &LocalOperation::link(OpType::LinkAdd, &folder(number), &item),
+                time(number)?,
+            )?;
         }
         clients.push(made);
     }
@@ -273,23 +287,37 @@ fn main() -> Result<(), Failed> {
         let rate = |took: Duration| OPERATIONS as f64 / took.as_secs_f64() / 1e6;
         println!(
             "vfs-core {:.3} s ({:.3} to {:.3}), {:.2} M/s; {name} {:.3} s ({:.3} to {:.3}), {:.2} M/s; ratio {:.2}",
-            a.as_secs_f64(), a_min.as_secs_f64(), a_max.as_secs_f64(), rate(a),
-            b.as_secs_f64(), b_min.as_secs_f64(), b_max.as_secs_f64(), rate(b),
+            a.as_secs_f64(),
+            a_min.as_secs_f64(),
+            a_max.as_secs_f64(),
+            rate(a),
+            b.as_secs_f64(),
+            b_min.as_secs_f64(),
+            b_max.as_secs_f64(),
+            rate(b),
             a.as_secs_f64() / b.as_secs_f64()
         );
         if let Some(peer) = last {
-            println!("{name}: {} bytes a set on the wire, {} in its state", peer.wire / OPERATIONS, peer.state / OPERATIONS);
+            println!(
+                "{name}: {} bytes a set on the wire, {} in its state",
+                peer.wire / OPERATIONS,
+                peer.state / OPERATIONS
+            );
         }
     }
     let (read, least, most) = median(reading);
     println!(
         "of that, vfs-core reads pages for {:.3} s ({:.3} to {:.3}); the rest is checking and applying them",
-        read.as_secs_f64(), least.as_secs_f64(), most.as_secs_f64()
+        read.as_secs_f64(),
+        least.as_secs_f64(),
+        most.as_secs_f64()
     );
     let (took, least, most) = median((0..pairs).map(|_| convergence()).collect::<Result<_, _>>()?);
     println!(
         "{CLIENTS} clients with {QUEUED} queued operations each converge in {:.3} s ({:.3} to {:.3})",
-        took.as_secs_f64(), least.as_secs_f64(), most.as_secs_f64()
+        took.as_secs_f64(),
+        least.as_secs_f64(),
+        most.as_secs_f64()
     );
     Ok(())
 }

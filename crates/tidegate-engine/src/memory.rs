@@ -9,7 +9,8 @@ use crate::history::History;
 use crate::journal::Head;
 
 /// The file for one store.
-fn file(folder: &Path, binding: &Binding) -> PathBuf {
+/// Where the newest head of a database's journal is kept.
+pub(crate) fn file(folder: &Path, binding: &Binding) -> PathBuf {
     let server = binding.system_identifier.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     let database: String =
         binding.database.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();

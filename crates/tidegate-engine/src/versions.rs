@@ -250,6 +250,11 @@ impl<'a> Versioned<'a> {
                 name: step.id.as_str(),
                 checksum: &retire.checksum,
             }),
+            tidegate_runbook::Action::Backfill(backfill) => Some(Self {
+                version: backfill.version.as_deref()?,
+                name: &backfill.name,
+                checksum: &backfill.checksum,
+            }),
             _ => None,
         }
     }

@@ -77,6 +77,20 @@ fn after(
             format!("the seal `{}` does not cover the source {source}", mention.name),
             format!("add {source} to its `tables`, or name another seal"),
         ),
+        Some(Action::Seal(seal)) => {
+            if let Some(target) = sealed_target(&seal.tables, backfill) {
+                diagnostics.push(Diagnostic::error(
+                    "after-seals-target",
+                    mention.span.clone(),
+                    format!("the seal `{}` refuses what this writes to {target}", mention.name),
+                    format!(
+                        "to fill columns of {source} in place, let the application write both and name the `@flags` step \
+                         that says so (its set has {source} under `old` and no `new`); or seal the source alone"
+                    ),
+                ));
+            }
+            return;
+        }
         Some(Action::Flags(_)) => {
             let Some(moved) = as_move(named).filter(|_| front.flags_whole) else { return };
             let set = front.flags.iter().find(|set| set.name == moved.set);
@@ -89,6 +103,13 @@ fn after(
     let target = backfill.body.effect.writes.first().map(ToString::to_string).unwrap_or_default();
     let why = format!("{message}: what is written while this copies would be lost in {target}");
     diagnostics.push(Diagnostic::error("after-unfit", mention.span.clone(), why, help));
+}
+
+/// The table that the copy writes and the seal names. Of a pattern it is not known here what it will mean.
+fn sealed_target(sealed: &[String], backfill: &Backfill) -> Option<String> {
+    let named: Vec<String> = sealed.iter().filter(|pattern| !pattern.contains('*')).cloned().collect();
+    let written = backfill.body.effect.writes.iter().map(ToString::to_string);
+    written.into_iter().find(|target| covers(&named, target))
 }
 
 /// Why rows of the source are not safe to copy in a row of a set, and what to do.

@@ -336,7 +336,7 @@ pub(crate) struct RollbackArguments {
     /// Take the undo where a written way leads to the same place
     #[arg(long, requires = "to")]
     pub(crate) undo: bool,
-    /// Repeat the loss statement's figures, such as `public.lots=3`
+    /// Repeat the loss statement's figures, such as `public.lots=3`; means --apply
     #[arg(long, value_name = "FIGURES")]
     pub(crate) accept_loss: Option<String>,
     /// Go back; without it the order and the loss are shown and nothing is undone

@@ -4,6 +4,7 @@ use tidegate_store::postgres::{Failure, Row};
 use uuid::Uuid;
 
 use crate::doctor::{Diagnosis, Patient};
+use crate::state::Phase;
 
 pub(super) async fn examine(patient: &Patient<'_>, found: &mut Vec<Diagnosis>) -> Result<(), Failure> {
     for row in patient.session.query(include_str!("seals/seals.sql"), &[]).await? {
@@ -66,14 +67,13 @@ fn examine_one(patient: &Patient<'_>, table: &str, row: &Row, found: &mut Vec<Di
         drop_triggers(table),
         row.get::<_, u32>("relation")
     );
-    let over = patient
-        .history
-        .state(run)
-        .ok()
-        .flatten()
-        .filter(|state| state.phase.is_final())
-        .map(|state| state.phase.word());
-    if row.get::<_, bool>("expired") {
+    let over = patient.history.state(run).ok().flatten().filter(|state| state.phase.is_final());
+    let finished = over.as_ref().is_some_and(|state| matches!(state.phase, Phase::Finished {}));
+    let over = over.map(|state| state.phase.word());
+    if row.get::<_, bool>("expired") && over.is_some() {
+        let what = format!("{by}, which is over; its time is over, too, and writes pass again");
+        found.push(Diagnosis::note("seal-expired", table, what).next(lift));
+    } else if row.get::<_, bool>("expired") {
         found.push(
             Diagnosis::problem(
                 "seal-expired",
@@ -86,14 +86,13 @@ fn examine_one(patient: &Patient<'_>, table: &str, row: &Row, found: &mut Vec<Di
             .next(lift),
         );
     } else if let (Some(word), false) = (over, row.get::<_, bool>("retired")) {
-        found.push(
-            Diagnosis::problem(
-                "seal-outlived-its-run",
-                table,
-                format!("{by}, which is {word}; direct writes are still refused"),
-            )
-            .next(lift),
-        );
+        let what = format!("{by}, which is {word}; direct writes are still refused");
+        // A finished run leaves what it replaced as it was sealed.
+        let diagnosis = match finished {
+            true => Diagnosis::note("seal-outlived-its-run", table, what),
+            false => Diagnosis::problem("seal-outlived-its-run", table, what),
+        };
+        found.push(diagnosis.next(lift));
     }
 }
 

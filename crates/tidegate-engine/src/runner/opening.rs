@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tidegate_runbook::{Name, StoreKind};
-use tidegate_store::postgres::{FailureKind, Session, TxOutcome, identity, run_tx};
+use tidegate_store::postgres::{FailureKind, Session, TxOutcome, identity, quote_identifier, run_tx};
 use uuid::Uuid;
 
 use crate::crash::{self, Site};
@@ -83,7 +83,7 @@ impl Runner {
         // What is missing may be what the run was started with.
         let of_run = newest.as_ref().map(|state| state.parameters.clone()).unwrap_or_default();
         let values = given(&of_run).map_err(OpenError::Parameters)?;
-        journal::install(&home).await.map_err(read_only_or)?;
+        journal::install(&home).await.map_err(|error| not_installed(error, &binding.database))?;
         let me = Holder::this_process(&options.actor);
         let taken = lease::take(&home, &me, program.runbook.limits.lease).await?;
         crash::point(Site::LeaseTaken, program.runbook.id.as_str());
@@ -265,9 +265,22 @@ fn read_only() -> OpenError {
     )
 }
 
-fn read_only_or(error: JournalError) -> OpenError {
+/// SQLSTATE of what a role may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+fn not_installed(error: JournalError, database: &str) -> OpenError {
     match &error {
         JournalError::Store(failure) if failure.kind() == FailureKind::ReadOnlyServer => read_only(),
+        JournalError::Store(failure) if failure.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
+            OpenError::Refused {
+                message: format!("the role may not make the journal in database {database}: {failure}"),
+                next: format!(
+                    "Let the role that runs the page make and own the schema `tidegate`: GRANT CREATE ON DATABASE {} TO its \
+                 name; or name another role in the url. Nothing was changed.",
+                    quote_identifier(database)
+                ),
+            }
+        }
         _ => OpenError::Journal(error),
     }
 }
@@ -292,9 +305,10 @@ fn history_holds(history: &History, binding: &Binding, options: &Options) -> Res
         return Err(OpenError::Drift {
             message: format!("{missing}: this is an older copy of the store"),
             next: format!(
-                "Bring back the store that has all events. If they are lost for good, remove the note of them in {} \
-                 and decide with `tidegate status` and `tidegate doctor` what to do.",
-                folder.display()
+                "Bring back the store that has all events. If they are lost for good, remove the note of them, {}, \
+                 and decide with `tidegate status` and `tidegate doctor` what to do. Of a database that was dropped and \
+                 made anew nothing is lost.",
+                crate::memory::file(folder, binding).display()
             ),
         });
     }
@@ -329,8 +343,11 @@ async fn admit(
                 state.runbook,
                 state.phase.word()
             ),
-            next: "Go on with that runbook, or `tidegate abandon` its run, before this one is started."
-                .to_owned(),
+            next: format!(
+                "Go on with the page of {0}, or name that page to end its run: `tidegate abandon PAGE_OF_{0} --actor \
+                 NAME --reason WHY`.",
+                state.runbook
+            ),
         });
     }
     let final_phase = state.phase.is_final();

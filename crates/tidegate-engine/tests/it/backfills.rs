@@ -323,6 +323,43 @@ fn a_repeated_run_copies_nothing_twice_and_an_undo_forgets_but_keeps_rows() {
 }
 
 #[test]
+fn a_finished_copy_that_carries_a_version_is_passed_over_by_a_later_run() {
+    on_stage(async {
+        let mut stage = stage(&numbers(100)).await;
+        let text = sealed("old", "id", "-- @version 7\n", INSERT);
+        done(&stage.run(&text).await);
+        assert_eq!(outcome(&stage).await.figures["rows_written"], 100);
+        stage.options.again = true;
+        done(&stage.run(&text).await);
+        assert!(outcome(&stage).await.already, "its version stands");
+        stage.options.again = false;
+        // A version that is new begins a run by itself.
+        let more = format!(
+            "{text}\n```sql\n-- @migrate more\n-- @version 8\nCREATE TABLE more ()\n-- @undo\nDROP TABLE more\n```\n"
+        );
+        done(&stage.run(&more).await);
+        assert!(outcome(&stage).await.already);
+        let versions = "SELECT string_agg(version, ',' ORDER BY version) FROM tidegate_version";
+        assert_eq!(stage.database.value::<String>(versions).await, "7,8");
+    });
+}
+
+#[test]
+fn columns_of_a_table_are_filled_in_place_behind_a_set_without_a_new_side() {
+    on_stage(async {
+        let stage = stage(&numbers(3000)).await;
+        stage.session().await.run("ALTER TABLE old ADD COLUMN loud text").await.unwrap();
+        let set = "[flags.app]\ncolumns = [\"reads\", \"writes\", \"dual\"]\nlost_after = \"200ms\"\nold = [\"public.old\"]\n\
+                   rows = { v1 = [false, false, false], mirrored = [false, false, true] }\n\
+                   moves = [{ from = \"v1\", to = \"mirrored\", back = true }]\n";
+        let fill = "UPDATE old SET loud = upper(chunk.name) FROM chunk WHERE old.id = chunk.id";
+        let text = mirrored("", fill).replace(SET, set);
+        done(&stage.run(&text).await);
+        assert_eq!(figure(&stage, "SELECT count(*) FROM old WHERE loud = upper(name)").await, 3000);
+    });
+}
+
+#[test]
 fn a_target_that_lacks_a_column_halts_with_its_place() {
     on_stage(async {
         let stage = stage("CREATE TABLE old (id int PRIMARY KEY, more int); CREATE TABLE new (id int)").await;

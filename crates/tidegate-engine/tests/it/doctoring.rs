@@ -212,6 +212,28 @@ fn a_seal_that_outlived_its_run_is_lifted_by_what_is_printed() {
 }
 
 #[test]
+fn what_a_finished_run_leaves_sealed_is_a_note_and_no_way_back_is_advised() {
+    on_stage(async {
+        let stage = Stage::new("left_sealed").await;
+        stage.database.execute("CREATE TABLE kept (id int); CREATE TABLE go ()").await;
+        done(&stage.run(&sealed("")).await);
+        let found = examine(&stage, &sealed("")).await;
+        let sealed_still = the(&found, "seal-outlived-its-run");
+        assert!(
+            sealed_still.severity == Severity::Note && sealed_still.found.contains("finished"),
+            "{found:?}"
+        );
+        stage.database.execute("UPDATE tidegate.seal SET expires_at = now()").await;
+        let found = examine(&stage, &sealed("")).await;
+        let expired = the(&found, "seal-expired");
+        assert_eq!(expired.severity, Severity::Note, "{found:?}");
+        assert!(!expired.next.iter().any(|next| next.contains("rollback")), "{found:?}");
+        stage.database.execute(&expired.next[0]).await;
+        assert_eq!(examine(&stage, &sealed("")).await, []);
+    });
+}
+
+#[test]
 fn triggers_without_a_seal_and_retired_tables_are_noted() {
     on_stage(async {
         let stage = Stage::new("leftovers").await;

@@ -161,6 +161,26 @@ fn a_read_only_server_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn a_role_that_may_not_make_the_journal_is_told_what_it_needs_and_changes_nothing() {
+    on_stage(async {
+        let mut stage = Stage::new("no_journal").await;
+        let (role, database) = ("no_journal_role", stage.database.name().to_owned());
+        stage.database.execute(&format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN")).await;
+        stage.url = stage.database.url_for(role);
+        let Err(OpenError::Refused { message, next }) = stage.open(&slow(), Purpose::Run).await else {
+            panic!("it may not")
+        };
+        assert!(message.contains(&format!("may not make the journal in database {database}")), "{message}");
+        assert!(message.contains("permission denied"), "{message}");
+        assert!(next.contains("GRANT CREATE ON DATABASE") && next.contains("Nothing was changed"), "{next}");
+        assert!(stage.database.value::<bool>("SELECT to_regnamespace('tidegate') IS NULL").await);
+        stage.database.execute(&format!("GRANT CREATE ON DATABASE \"{database}\" TO {role}")).await;
+        let runner = stage.open(&slow(), Purpose::Run).await.unwrap();
+        runner.close().await;
+    });
+}
+
+#[test]
 fn a_standby_is_refused_and_an_older_one_that_was_promoted_is_told_apart() {
     on_stage(async {
         let primary = Cluster::start(ClusterOptions::default()).await.unwrap();
@@ -181,10 +201,13 @@ fn a_standby_is_refused_and_an_older_one_that_was_promoted_is_told_apart() {
         let refused = stage.open(&halting, Purpose::Run).await;
         assert!(matches!(refused, Err(OpenError::ReadOnly(_))), "{:?}", refused.err());
         standby.promote().await.unwrap();
-        let Err(OpenError::Drift { message, .. }) = stage.open(&halting, Purpose::Run).await else {
+        let Err(OpenError::Drift { message, next }) = stage.open(&halting, Purpose::Run).await else {
             panic!("an older copy must be told apart");
         };
         assert!(message.contains("older copy of the store"), "{message}");
+        let notes: Vec<_> = std::fs::read_dir(&memory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let [note] = notes.as_slice() else { panic!("one note: {notes:?}") };
+        assert!(next.contains(&note.display().to_string()), "which note it is: {next}");
         stage.url = on_primary;
         halted(&stage.run(&halting).await);
         std::fs::remove_dir_all(memory).unwrap();
