@@ -122,7 +122,7 @@ impl<'c, 'd> Checker<'c, 'd> {
                 "name-later",
                 mention,
                 message,
-                "document order is the order of the run: move one of the two; only `@ensures` and `@until` look ahead",
+                "document order is the order of the run: move one of the two; only `@ensures`, `@until`, `@unless` and `@at` look ahead",
             );
         }
     }

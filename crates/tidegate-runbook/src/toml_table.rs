@@ -461,7 +461,15 @@ impl<'t, 'a> TomlTable<'t, 'a> {
             let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if self.asked.is_empty() => "remove it: no key is known here".to_owned(),
-                None => format!("known here: {}", self.asked.join(", ")),
+                None => {
+                    let mut known: Vec<&str> = Vec::new();
+                    for asked in &self.asked {
+                        if !known.contains(asked) {
+                            known.push(asked);
+                        }
+                    }
+                    format!("known here: {}", known.join(", "))
+                }
             };
             diagnostics.push(Diagnostic::error(
                 "unknown-key",

@@ -320,11 +320,41 @@ pub(crate) fn did_you_mean(word: &str, known: impl Iterator<Item = &'static str>
             best = Some((distance, candidate));
         }
     }
+    let meant = || MEANT.iter().find(|(other, meant)| *other == word.to_lowercase() && all.contains(meant));
     match best {
         Some((_, candidate)) => format!("did you mean `@{candidate}`?"),
-        None => format!("known here: {}", all.join(", ")),
+        None => match meant() {
+            Some((_, meant)) => format!("did you mean `@{meant}`? known here: {}", all.join(", ")),
+            None => format!("known here: {}", all.join(", ")),
+        },
     }
 }
+
+/// What others call it.
+const MEANT: [(&str, &str); 22] = [
+    ("approve", "confirm"),
+    ("assert", "check"),
+    ("copy", "backfill"),
+    ("ddl", "migrate"),
+    ("diff", "compare"),
+    ("drop", "retire"),
+    ("dump", "backup"),
+    ("exec", "command"),
+    ("freeze", "seal"),
+    ("gate", "confirm"),
+    ("kill", "evict"),
+    ("lock", "seal"),
+    ("monitor", "watch"),
+    ("pause", "confirm"),
+    ("precheck", "check"),
+    ("query", "record"),
+    ("run", "command"),
+    ("shell", "command"),
+    ("sql", "migrate"),
+    ("test", "check"),
+    ("validate", "check"),
+    ("verify", "check"),
+];
 
 /// Whether `word` is one of the words that begin a block, or looks like a misspelt one.
 pub(crate) fn resembles_head(word: &str) -> bool {
@@ -379,5 +409,18 @@ mod tests {
         assert!(resembles_head("Check") && resembles_head("migrat") && resembles_head("backfill"));
         assert!(!resembles_head("param") && !resembles_head("staticmethod") && !resembles_head("alice"));
         assert_eq!(did_you_mean("requries", PROPERTIES.iter().map(|r| r.word)), "did you mean `@requires`?");
+    }
+
+    #[test]
+    fn what_others_call_a_verb_is_understood() {
+        assert!(
+            did_you_mean("Verify", head_words()).starts_with("did you mean `@check`? known here: record, ")
+        );
+        assert!(did_you_mean("gate", head_words()).starts_with("did you mean `@confirm`?"));
+        for (other, meant) in MEANT {
+            assert!(head_words().all(|known| known != other) && head_words().any(|known| known == meant));
+            assert!(did_you_mean(other, head_words()).starts_with("did you mean "), "{other}");
+        }
+        assert!(did_you_mean("verify", PROPERTIES.iter().map(|r| r.word)).starts_with("known here: "));
     }
 }

@@ -15,6 +15,7 @@ use crate::job::Job;
 use crate::loss;
 use crate::observer::Progress;
 use crate::outcome::{KeptColumn, KeptRows, Outcome, ROWS_KEPT_MAX};
+use crate::plan;
 use crate::program::is_done;
 use crate::question::{Answered, Reply};
 use crate::redact::Redactor;
@@ -112,6 +113,7 @@ impl Runner {
     /// A record or a check.
     async fn do_question(&mut self, step: &Step) -> Result<Flow, Stop> {
         let begun = jiff::Timestamp::now();
+        self.progress(Progress::Working { step: step.id.clone(), what: plan::describe(step) });
         let answered = {
             let work = self.evaluate_patiently(step);
             match self.guarded(step, None, work).await {

@@ -167,7 +167,7 @@ impl Runner {
     fn may_not_turn(&self, step: &Name, knob: &str, value: &str) -> Option<String> {
         match self.program.step(step).map(|step| &step.action) {
             Some(Action::Backfill(_)) => Knobs::default().turn(knob, value).err(),
-            Some(other) => Some(format!("`{}` has no knobs", other.verb())),
+            Some(other) => Some(format!("{step} is a `{}`, and only a backfill has knobs", other.verb())),
             None => Some(format!("the page has no step {step}")),
         }
     }
