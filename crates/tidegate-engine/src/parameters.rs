@@ -26,12 +26,22 @@ pub enum ParameterError {
         why: String,
     },
     /// Nothing supplies a value.
-    #[error("parameter {name} has no value: give --set {name}=…{from_env}")]
+    #[error("parameter {name} has no value: {how}")]
     Missing {
         /// Which.
         name: Name,
-        /// A hint at the variable it could come from.
-        from_env: String,
+        /// How it could be given.
+        how: String,
+    },
+    /// A secret stands among the arguments.
+    #[error(
+        "parameter {name} is a secret, and what stands among the arguments is seen by everybody on this machine: set ${env} instead"
+    )]
+    SecretArgument {
+        /// Which.
+        name: Name,
+        /// Its variable.
+        env: String,
     },
     /// A run keeps the parameters it was started with.
     #[error(
@@ -83,6 +93,13 @@ pub fn resolve_for(
     }
     let mut values = Values::default();
     for parameter in declared {
+        let name = &parameter.name;
+        if let Some(env) =
+            parameter.env.as_ref().filter(|_| parameter.secret && sets.contains_key(name.as_str()))
+        {
+            errors.push(ParameterError::SecretArgument { name: name.clone(), env: env.clone() });
+            continue;
+        }
         let given = sets
             .get(parameter.name.as_str())
             .cloned()
@@ -92,7 +109,11 @@ pub fn resolve_for(
         match given {
             None => errors.push(ParameterError::Missing {
                 name: parameter.name.clone(),
-                from_env: parameter.env.as_ref().map_or(String::new(), |env| format!(" or set ${env}")),
+                how: match &parameter.env {
+                    Some(env) if parameter.secret => format!("set ${env}"),
+                    Some(env) => format!("give --set {name}=… or set ${env}"),
+                    None => format!("give --set {name}=…"),
+                },
             }),
             Some(text) => match parse_parameter_value(parameter, &text) {
                 Ok(canonical) => values.set(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use testkit::Cluster;
 use tidegate_engine::event::Event;
+use tidegate_engine::runner::Purpose;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stage_hand::{Stage, done, halted, on_stage, page_with};
@@ -172,5 +173,25 @@ fn evict_says_that_it_may_not_look_instead_of_finding_nobody() {
             "{ending:?}"
         );
         stranger.batch_execute("SELECT 1").await.unwrap();
+    });
+}
+
+#[test]
+fn a_secret_is_not_taken_from_the_arguments() {
+    on_stage(async {
+        let mut stage = Stage::new("secret_argument").await;
+        let text = page_with(
+            "[parameters]\ntoken = { type = \"text\", secret = true, env = \"NO_SUCH_TOKEN_HERE\" }",
+            "## S\n\n```sql\n-- @check c\n-- @expect true\nSELECT :token <> ''\n```\n",
+        );
+        let missing = stage.open(&text, Purpose::Run).await.err().unwrap().to_string();
+        assert_eq!(missing, "parameter token has no value: set $NO_SUCH_TOKEN_HERE");
+        stage.options.sets.insert("token".to_owned(), "hunter2".to_owned());
+        let refused = stage.open(&text, Purpose::Run).await.err().unwrap().to_string();
+        assert!(
+            refused.contains("set $NO_SUCH_TOKEN_HERE instead") && !refused.contains("hunter2"),
+            "{refused}"
+        );
+        assert!(stage.database.value::<bool>("SELECT to_regnamespace('tidegate') IS NULL").await);
     });
 }
