@@ -42,6 +42,9 @@ pub enum LedgerError {
     /// Nothing was asked: too many of the tenant's requests wait already.
     #[error("too many requests of this tenant wait already; ask again later, with the same key")]
     Crowded,
+    /// Nothing was asked: whoever reads the keys of services does not come back.
+    #[error("the keys of services could not be read in time; ask again later, and look at the database")]
+    KeysUnread,
 }
 
 impl LedgerError {
@@ -59,6 +62,7 @@ impl LedgerError {
             LedgerError::Answer(what) => LedgerError::Answer(what.clone()),
             LedgerError::NoSystem => LedgerError::NoSystem,
             LedgerError::Crowded => LedgerError::Crowded,
+            LedgerError::KeysUnread => LedgerError::KeysUnread,
         }
     }
 

@@ -141,12 +141,15 @@ pub(super) async fn release(tenant: Tenant, State(app): State<Arc<App>>) -> Resu
     Ok(answer::outcome(app.ledger().release(tenant.community, &tenant.id).await?))
 }
 
-/// `POST /payments`.
+/// `POST /payments`. The id is the provider's, of one namespace over all tenants: whoever has one tenant's token alone
+/// would learn by it which ids others have, and could take one before they do.
 pub(super) async fn ask_payment(
     tenant: Tenant,
     State(app): State<Arc<App>>,
-    fields: Fields,
+    fields: Result<Fields, ApiError>,
 ) -> Result<Response, ApiError> {
+    let tenant = tenant.of_all()?;
+    let fields = fields?;
     let payment_id = fields.text("paymentId")?;
     let amount = fields.text("amountUsd")?;
     if !is_dollars(amount) {

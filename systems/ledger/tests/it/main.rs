@@ -24,6 +24,8 @@ mod keys;
 #[cfg(test)]
 mod lot_status;
 #[cfg(test)]
+mod neighbours;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod page;

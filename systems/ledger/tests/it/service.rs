@@ -411,6 +411,7 @@ fn the_table_of_reasons_is_complete() {
         ("INVALID_REQUEST", 400),
         ("UNAUTHORIZED", 401),
         ("COMMUNITY_MISMATCH", 403),
+        ("ALL_TENANTS_ONLY", 403),
         ("NOT_FOUND", 404),
         ("METHOD_NOT_ALLOWED", 405),
         ("ALREADY_THERE", 409),
