@@ -20,6 +20,8 @@ mod ground;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lot_status;
