@@ -48,6 +48,8 @@ mod tenant_context;
 #[cfg(test)]
 mod town;
 #[cfg(test)]
+mod twins;
+#[cfg(test)]
 mod undoing;
 #[cfg(test)]
 mod verifying;
