@@ -12,6 +12,7 @@ use super::answer::{self, ApiError};
 use super::caller::{Fields, Tenant, amount, is_text};
 use crate::app::App;
 use crate::operations::{BATCH_MAX, Mode, RESERVATION_MAX_S, RESERVATION_S, Usage};
+use crate::payments::PAYMENT_KEYS;
 
 /// Where credit may come from that nobody paid for here.
 const SOURCES: [&str; 4] = ["grant", "seed", "transfer_in", "tba_deposit"];
@@ -23,6 +24,9 @@ pub(super) async fn mint(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let (key, amount) = (fields.text("key")?, fields.amount("amountMicro")?);
+    if key.starts_with(PAYMENT_KEYS) {
+        return Err(ApiError::bad("key must not begin with payment:, which is for lots that were paid for"));
+    }
     let source = fields.text("source")?;
     if !SOURCES.contains(&source) {
         return Err(ApiError::bad("source must be grant, seed, transfer_in or tba_deposit"));

@@ -266,6 +266,7 @@ async fn bad_input_is_refused_by_one_table_of_reasons(deployment: Deployment) {
         ("debits/batch", json!({ "debits": [] })),
         ("debits/batch", json!({ "debits": [{ "key": "k" }] })),
         ("lots", json!({ "key": "k", "source": "purchase", "amountMicro": 1 })),
+        ("lots", json!({ "key": "payment:5", "source": "grant", "amountMicro": 1 })),
         ("lots", json!({ "key": "k", "source": "grant", "amountMicro": 1, "expiresAt": "soon" })),
         ("reservations", json!({ "reservationId": "k", "amountMicro": 1, "seconds": 0 })),
         ("reservations/r/finalize", json!({ "finalizationId": "f", "nftId": "n", "poolId": "p" })),
