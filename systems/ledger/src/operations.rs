@@ -162,7 +162,7 @@ impl Ledger {
         };
         let application = pool(&config.application, "ledger")?;
         let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
-        Ok(Ledger { application, system, lanes: Lanes::default() })
+        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max) })
     }
 
     /// Sessions of the application.
