@@ -45,7 +45,7 @@ async fn tens_of_thousands_of_reservations_of_one_tenant_are_verified_in_one_loo
 
 /// What somebody with all rights did behind the triggers, how it is undone, and which invariants see it. `LOT` is A's
 /// lot, of which was debited and credited back; `FRESH` another one, of which nothing was.
-const BREAKAGES: [(&str, &str, &[&str]); 23] = [
+const BREAKAGES: [(&str, &str, &[&str]); 24] = [
     (
         "UPDATE lot_entries SET amount_micro = amount_micro - 1 WHERE lot_id = 'FRESH';
          UPDATE lot_totals SET credit_micro = credit_micro - 1 WHERE lot_id = 'FRESH'",
@@ -114,6 +114,11 @@ const BREAKAGES: [(&str, &str, &[&str]); 23] = [
     (
         "UPDATE reservations SET amount_micro = amount_micro + 1 WHERE reservation_id = 'held'",
         "UPDATE reservations SET amount_micro = amount_micro - 1 WHERE reservation_id = 'held'",
+        &["reservations_add_up"],
+    ),
+    (
+        "UPDATE reservations SET amount_micro = amount_micro + 1 WHERE reservation_id = 'used' AND community_id = 'TENANT'",
+        "UPDATE reservations SET amount_micro = amount_micro - 1 WHERE reservation_id = 'used' AND community_id = 'TENANT'",
         &["reservations_add_up"],
     ),
     (
