@@ -175,7 +175,9 @@ async fn two_records_that_become_one_are_judged_one_after_the_other() {
 async fn a_record_is_judged_by_what_its_own_batch_has_put_there() {
     // Under two names of one subject, and all in one batch: the first replaces what stands there, and the second is to
     // be compared with the first, not with what stood there before.
-    for second in [moved(OLD, "of another name"), moved(OLD, "there already"), moved("never", "of another name")] {
+    for second in
+        [moved(OLD, "of another name"), moved(OLD, "there already"), moved("never", "of another name")]
+    {
         let world = World::new();
         world.put("LOGS", "trip:u-1:1", &moved(OLD, "there already")).await;
         world.put("LOGS", "trip:James:1", &moved(MID, "of the first name")).await;
