@@ -44,6 +44,12 @@ fn retired_tables_come_back_with_every_row_and_their_versions_go() {
 fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_is_lost() {
     on_stage(async {
         let stage = FlattenStage::new().await;
+        let compacted = |id: &str, seq: &str| {
+            format!(
+                "INSERT INTO vfs_crdt_forgotten_ops (actor_id, client_op_id, seq) SELECT 'u', '{id}', {seq}"
+            )
+        };
+        stage.database.execute(&compacted("compacted-before", "1")).await;
         let before = stage.contents().await;
         stage
             .database
@@ -60,6 +66,7 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
                  FROM vfs_feed_advance(1)",
             )
             .await;
+        stage.database.execute(&compacted("compacted-since", "first_seq FROM vfs_feed_advance(1)")).await;
         let last: i64 = stage.database.value("SELECT seq FROM vfs_feed_head").await;
         let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
 
@@ -102,8 +109,13 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
         assert!(stage.database.value::<i64>("SELECT seq FROM vfs_feed_head").await >= last);
         let open = "SELECT string_agg(id || ' ' || (revoked_at IS NULL), ' ') FROM sessions";
         assert_eq!(stage.text(open).await, "ended-later false");
-        let listed = "SELECT count(*) > 0 FROM tidegate.evidence WHERE body LIKE '%lost-op%'";
-        assert_eq!(stage.text(listed).await, "true");
+        for (operation, is_lost) in
+            [("lost-op", "true"), ("compacted-since", "true"), ("compacted-before", "false")]
+        {
+            let listed =
+                format!("SELECT count(*) > 0 FROM tidegate.evidence WHERE body LIKE '%{operation}%'");
+            assert_eq!(stage.text(&listed).await, is_lost, "{operation}");
+        }
         assert_eq!(stage.text(WRITES_HELD).await, "0");
         assert_eq!(stage.text("SELECT frozen_until FROM vfs_freeze").await, "NULL");
     });
