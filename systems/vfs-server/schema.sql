@@ -895,7 +895,8 @@ COMMENT ON COLUMN public.vfs_client_guardrails.newest_at IS 'When it did, by the
 
 CREATE TABLE public.vfs_crdt_forgotten_ops (
     actor_id text NOT NULL,
-    client_op_id text NOT NULL
+    client_op_id text NOT NULL,
+    seq bigint NOT NULL
 );
 
 COMMENT ON TABLE public.vfs_crdt_forgotten_ops IS 'Pushed operations that were compacted away. Rows are only ever added.';
@@ -903,6 +904,8 @@ COMMENT ON TABLE public.vfs_crdt_forgotten_ops IS 'Pushed operations that were c
 COMMENT ON COLUMN public.vfs_crdt_forgotten_ops.actor_id IS 'Who pushed it; may be gone.';
 
 COMMENT ON COLUMN public.vfs_crdt_forgotten_ops.client_op_id IS 'The id that the client gave.';
+
+COMMENT ON COLUMN public.vfs_crdt_forgotten_ops.seq IS 'The number that it had in the feed: what a restore takes is known by it.';
 
 CREATE TABLE public.vfs_crdt_horizon (
     single boolean DEFAULT true NOT NULL,
@@ -1307,17 +1310,11 @@ CREATE INDEX vfs_acl_entries_principal_idx ON public.vfs_acl_entries USING btree
 
 CREATE INDEX vfs_blob_marks_mark_idx ON public.vfs_blob_marks USING btree (mark, marked_at);
 
-CREATE INDEX vfs_crdt_ops_actor_idx ON public.vfs_crdt_ops USING btree (actor_id, source_table, source_id);
-
 CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON public.vfs_crdt_ops USING btree (actor_id, client_op_id) WHERE (client_op_id IS NOT NULL);
-
-CREATE INDEX vfs_crdt_ops_item_idx ON public.vfs_crdt_ops USING btree (item_id);
 
 CREATE INDEX vfs_crdt_ops_item_position_idx ON public.vfs_crdt_ops USING btree (item_id, occurred_at, id COLLATE "C");
 
 CREATE INDEX vfs_crdt_ops_position_idx ON public.vfs_crdt_ops USING btree (occurred_at, id COLLATE "C");
-
-CREATE INDEX vfs_crdt_ops_source_idx ON public.vfs_crdt_ops USING btree (source_table, source_id);
 
 CREATE INDEX vfs_links_child_idx ON public.vfs_links USING btree (child_id);
 

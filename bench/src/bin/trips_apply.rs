@@ -2,7 +2,7 @@
 //! writes the same records on the same store, in batches of the same size, the next one read while one is written; on the
 //! embedded store and on a Redis. Then how long a user's sign-in takes while the user's own keys are moved.
 //!
-//! `trips_apply [PAIRS [KEYS]]`; 5 or more pairs, 10,000 keys.
+//! `trips_apply [PAIRS [KEYS]]`; 5 or more pairs, 10,000 keys; 0 pairs: only signing in.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -18,14 +18,16 @@ use tidegate_store::kv::sqlite::SqliteKv;
 use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, Write};
 use trips::migration::{Actor, Migration, rules};
 use trips::user::NewUser;
-use trips::{App, keyspace, session, shapes, user};
+use trips::{App, keyspace, shapes, user};
 
 /// Records of a batch, of both.
 const BATCH: usize = 500;
 /// Keys, unless said otherwise.
 const KEYS: usize = 10_000;
-/// Sign-ins of one measurement.
-const SIGN_INS: usize = 200;
+/// Sign-ins with nothing moved before each move, and as many behind it.
+const SIGN_INS: usize = 500;
+/// Moves during which the user signs in.
+const TURNS: usize = 1;
 /// Keys of the user who signs in meanwhile.
 const KEYS_MEANWHILE: usize = 20_000;
 const ID: &str = "0d9df646-f89b-4ea8-ae70-f5d3bf3de322";
@@ -205,10 +207,13 @@ async fn throughput(ground: &Ground, pairs: usize, keys: usize, goal: f64) -> Re
     Ok(())
 }
 
-/// A service with the user, and a sign-in of the user.
+/// A service with the user, and a sign-in of the user over HTTP.
 struct Service {
-    app: Arc<App>,
     migration: Migration,
+    agent: ureq::Agent,
+    url: String,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<bool>,
 }
 
 impl Service {
@@ -218,14 +223,33 @@ impl Service {
         let (user_name, email) = ("james".to_owned(), "james@example.org".to_owned());
         let (name, password) = (NAME.to_owned(), PASSWORD.to_owned());
         user::sign_up(&app, NewUser { user_name, email, name, password }).await?;
-        Ok(Self { app, migration })
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/api/auth/signin", listener.local_addr()?);
+        let (end, ends) = tokio::sync::oneshot::channel();
+        let serving = trips::serve::serve(app, listener, async move {
+            // Dropped or sent: it ends.
+            let _ = ends.await;
+        });
+        let served = tokio::spawn(async move { serving.await.is_ok_and(|in_time| in_time) });
+        Ok(Self { migration, agent: ureq::Agent::new_with_defaults(), url, end: Some(end), served })
     }
 
     async fn sign_in(&self) -> Result<f64, Failed> {
-        let began = Instant::now();
-        let account = user::sign_in(&self.app, "james", PASSWORD.to_owned()).await?;
-        session::begin(&self.app, &account.ok_or("the sign-in was refused")?).await?;
-        Ok(began.elapsed().as_secs_f64())
+        let (agent, url) = (self.agent.clone(), self.url.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let body = serde_json::json!({ "username": "james", "password": PASSWORD }).to_string();
+            let began = Instant::now();
+            let mut answer = agent.post(&url).header("Content-Type", "application/json").send(body)?;
+            answer.body_mut().read_to_string()?;
+            Ok::<_, ureq::Error>(began.elapsed().as_secs_f64())
+        });
+        Ok(asked.await??)
+    }
+
+    async fn stop(&mut self) -> Result<(), Failed> {
+        drop(self.end.take());
+        self.agent = ureq::Agent::new_with_defaults();
+        if (&mut self.served).await? { Ok(()) } else { Err("the service did not end".into()) }
     }
 
     /// The user's keys, moved as an administrator's request moves them.
@@ -236,14 +260,23 @@ impl Service {
     }
 }
 
-/// Sign-ins of a user, by turns while nothing else happens and while the user's keys are moved.
+/// Sign-ins of a user over HTTP, one after the other, by turns while nothing else happens and while the user's keys are moved by
+/// the same process.
 async fn signing_in(ground: &Ground) -> Result<(), Failed> {
     let (mut quiet, mut meanwhile) = (Vec::new(), Vec::new());
-    while meanwhile.len() < SIGN_INS {
+    let mut moved = Vec::new();
+    for _turn in 0..TURNS {
         let store = ground.store("two").await?;
-        let service = Arc::new(Service::new(Arc::clone(&store)).await?);
+        let service = Service::new(Arc::clone(&store)).await?;
         fill(&store, 0, KEYS_MEANWHILE).await?;
-        let before = meanwhile.len();
+        for _warm_up in 0..SIGN_INS / 10 {
+            service.sign_in().await?;
+        }
+        for _before in 0..SIGN_INS {
+            quiet.push(service.sign_in().await?);
+        }
+        let service = Arc::new(service);
+        let began = Instant::now();
         let apply = tokio::spawn({
             let service = Arc::clone(&service);
             async move { service.apply().await }
@@ -252,10 +285,12 @@ async fn signing_in(ground: &Ground) -> Result<(), Failed> {
             meanwhile.push(service.sign_in().await?);
         }
         apply.await??;
-        for _ in before..meanwhile.len() {
+        moved.push(began.elapsed().as_secs_f64());
+        for _after in 0..SIGN_INS {
             quiet.push(service.sign_in().await?);
         }
-        drop((service, store));
+        Arc::into_inner(service).ok_or("somebody has the service")?.stop().await?;
+        drop(store);
         ground.forget("two");
     }
     let at = |figures: &mut Vec<f64>, percent: usize| {
@@ -264,8 +299,9 @@ async fn signing_in(ground: &Ground) -> Result<(), Failed> {
     };
     let (a, b) = (at(&mut meanwhile, 99), at(&mut quiet, 99));
     println!(
-        "{}: sign-in of the user whose {KEYS_MEANWHILE} keys are moved: A p50 {:.1} ms, p99 {a:.1} ms, {} times; B (nothing moved) p50 {:.1} ms, p99 {b:.1} ms; A/B of p99 {:.2}; at most 1.05: {}",
+        "{}: sign-in of the user whose {KEYS_MEANWHILE} keys are moved in {} s: A p50 {:.1} ms, p99 {a:.1} ms, {} times; B (nothing moved) p50 {:.1} ms, p99 {b:.1} ms; A/B of p99 {:.2}; at most 1.05: {}",
         ground.name(),
+        told(moved, 1).1,
         at(&mut meanwhile, 50),
         meanwhile.len(),
         at(&mut quiet, 50),
@@ -283,8 +319,10 @@ fn main() -> Result<(), Failed> {
     let directory = std::env::temp_dir().join(format!("trips-apply-{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir(&directory)?;
     let done = runtime.block_on(async {
-        throughput(&Ground::Embedded(directory.clone()), pairs, keys, 0.5).await?;
-        throughput(&Ground::Redis(Redis::start().await?), pairs, keys, 0.6).await?;
+        if pairs > 0 {
+            throughput(&Ground::Embedded(directory.clone()), pairs, keys, 0.5).await?;
+            throughput(&Ground::Redis(Redis::start().await?), pairs, keys, 0.6).await?;
+        }
         signing_in(&Ground::Embedded(directory.clone())).await?;
         signing_in(&Ground::Redis(Redis::start().await?)).await
     });

@@ -110,6 +110,7 @@ impl Rekey {
             refusals: Refusals::default(),
             forced: Vec::new(),
             iterations: 0,
+            spent: 0,
             last_key: None,
         };
         let report = run.finish(&cursors, shared).await;

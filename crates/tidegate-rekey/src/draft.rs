@@ -25,6 +25,8 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// One batch, before it is written.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
+    /// Records that it may have.
+    pub(crate) at_most: usize,
     pub(crate) items: Vec<Item>,
     pub(crate) counts: Counts,
     pub(crate) refusals: Vec<(List, Refusal)>,
@@ -52,8 +54,8 @@ pub(crate) enum Taken {
 
 impl Draft {
     /// An empty batch. Those that are compared share a hasher.
-    pub(crate) fn new(hasher: RandomState) -> Self {
-        Self { hasher, ..Self::default() }
+    pub(crate) fn new(hasher: RandomState, at_most: usize) -> Self {
+        Self { hasher, at_most, ..Self::default() }
     }
 
     /// Whether one of its records was judged by a key that this batch writes.

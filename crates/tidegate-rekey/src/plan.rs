@@ -109,7 +109,7 @@ pub struct Bounds {
     /// Records of one batch, 1 to [`BATCH_RECORDS_MAX`]. A batch holds fewer where its writes would be more than a
     /// store takes at once: 497 records that are plainly copied.
     pub batch: usize,
-    /// Batches, 1 to [`ITERATIONS_MAX`].
+    /// Batches, 1 to [`ITERATIONS_MAX`]. Those that are small because the run gives way count by their records.
     pub iterations: usize,
     /// Where given, the run first judges all records, and writes nothing unless these are the numbers.
     pub held_to: Option<Counts>,

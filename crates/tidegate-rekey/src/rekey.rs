@@ -15,7 +15,7 @@ use crate::judging::Judging;
 use crate::known::Known;
 use crate::report::Refusals;
 use crate::stream::Stream;
-use crate::{Claims, Counts, Plan, RekeyError, Report, State, Subject, Verdict};
+use crate::{Claims, Counts, Foreground, Plan, RekeyError, Report, State, Subject, Verdict};
 
 /// While this key is in the journal's namespace, every apply ends within one batch and none begins.
 pub const STOP_KEY: &str = "migration:stop";
@@ -32,6 +32,7 @@ pub struct Rekey {
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) lease_seconds: i64,
     memory: InPlaceMemory,
+    pub(crate) foreground: Foreground,
 }
 
 /// What a pass found that writes nothing.
@@ -67,13 +68,29 @@ impl Rekey {
         plan.check()?;
         let lease_seconds = i64::try_from(LEASE_DEFAULT.as_secs()).unwrap_or(i64::MAX);
         let memory = InPlaceMemory::default();
-        Ok(Self { store: Asking(store), plan, claims, lease_seconds, memory })
+        Ok(Self {
+            store: Asking(store),
+            plan,
+            claims,
+            lease_seconds,
+            memory,
+            foreground: Foreground::default(),
+        })
     }
 
     /// Shares what scans have read with others of the same store and plan.
     #[must_use]
     pub fn with_memory(mut self, memory: InPlaceMemory) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// Gives way to these requests: while there are any, batches are small, and between any two operations it rests, for
+    /// at most a quarter of a second.
+    #[must_use]
+    pub fn giving_way_to(mut self, foreground: &Foreground) -> Self {
+        self.store = Asking(foreground.gentle(self.store.0));
+        self.foreground = foreground.clone();
         self
     }
 

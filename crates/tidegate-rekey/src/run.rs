@@ -7,6 +7,7 @@ use tidegate_store::kv::KvError;
 
 use crate::document::Cursor;
 use crate::draft::{DRAFT_RECORDS_MAX, Draft, Taken};
+use crate::foreground::GENTLE_RECORDS;
 use crate::in_place::InPlaceOwners;
 use crate::judging::Judging;
 use crate::known::Known;
@@ -33,6 +34,8 @@ pub(crate) struct Run<'a> {
     /// Records that the store refused: a second listing cannot see it in them.
     pub(crate) forced: Vec<(List, Refusal)>,
     pub(crate) iterations: usize,
+    /// Of the records that its bounds allow.
+    pub(crate) spent: usize,
     pub(crate) last_key: Option<String>,
 }
 
@@ -52,7 +55,7 @@ impl Run<'_> {
         let (mut contended, mut one_by_one) = (0, 0_usize);
         let mut ahead: Option<Draft> = None;
         loop {
-            let limit = if one_by_one > 0 { 1 } else { self.bounds.batch.min(DRAFT_RECORDS_MAX) };
+            let limit = self.limit(one_by_one > 0);
             let mut draft = match ahead.take() {
                 Some(draft) => draft,
                 None => fill(&self.known, &mut stream, &mut judging, &hasher, limit).await?,
@@ -60,7 +63,7 @@ impl Run<'_> {
             if draft.items.is_empty() {
                 return Ok(None);
             }
-            if self.iterations >= self.bounds.iterations {
+            if self.spent >= self.bounds.batch.saturating_mul(self.bounds.iterations) {
                 return Ok(Some(Stopped::Iterations));
             }
             let mut state = self.writer.state.clone();
@@ -129,9 +132,22 @@ impl Run<'_> {
         }
     }
 
+    /// Records of the next batch, at most.
+    fn limit(&self, is_alone: bool) -> usize {
+        let gentle = if self.rekey.foreground.is_busy() { GENTLE_RECORDS } else { DRAFT_RECORDS_MAX };
+        if is_alone { 1 } else { self.bounds.batch.min(gentle) }
+    }
+
+    /// What a batch takes of the bounds: all that one may have, unless it is small because it gave way.
+    fn share(&self, draft: &Draft) -> usize {
+        let gave_way = draft.at_most == GENTLE_RECORDS;
+        if gave_way { draft.items.len().min(self.bounds.batch) } else { self.bounds.batch }
+    }
+
     /// Takes in what a written batch changed.
     fn take_in(&mut self, draft: &Draft, counts: &Counts, is_first: bool) {
         self.iterations += 1;
+        self.spent = self.spent.saturating_add(self.share(draft));
         self.last_key = draft.last_key();
         self.counts += counts;
         if is_first {
@@ -189,7 +205,7 @@ async fn fill(
     limit: usize,
 ) -> Result<Draft, RekeyError> {
     let (store, plan, subject) = (judging.store, judging.plan, judging.subject);
-    let mut draft = Draft::new(hasher.clone());
+    let mut draft = Draft::new(hasher.clone(), limit);
     while draft.items.len() < limit {
         let wanted = judging.page().min(limit - draft.items.len());
         let items = stream.take(store, plan, wanted).await?;

@@ -21,6 +21,8 @@ use crate::operations::LedgerError;
 const CACHE: Duration = Duration::from_secs(60);
 /// How often an unknown kid makes them read anew, at most.
 const UNKNOWN_KID_PAUSE: Duration = Duration::from_secs(1);
+/// How long somebody waits for whoever reads them at the moment.
+const READING_WAIT: Duration = Duration::from_secs(5);
 /// By how much clocks may differ.
 const SKEW_S: i64 = 60;
 /// Bytes of a token.
@@ -58,6 +60,8 @@ pub struct KeySet {
 #[derive(Debug, Default)]
 pub struct Keys {
     read: RwLock<Option<(Instant, KeySet)>>,
+    /// One reads for all: names of keys that somebody makes up take one session, however many they are.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// Why a token is not believed. What is told is always the same; this is for the log.
@@ -134,23 +138,31 @@ impl Keys {
     /// # Errors
     /// [`LedgerError`].
     pub async fn current(&self, pool: &Pool) -> Result<KeySet, LedgerError> {
-        if let Some((at, set)) = self.cached()
-            && at.elapsed() < CACHE
-        {
-            return Ok(set);
+        match self.cached_within(CACHE) {
+            Some(set) => Ok(set),
+            None => self.read_within(pool, CACHE).await,
         }
-        self.refresh(pool).await
+    }
+
+    fn cached_within(&self, age: Duration) -> Option<KeySet> {
+        self.cached().filter(|(at, _)| at.elapsed() < age).map(|(_, set)| set)
+    }
+
+    /// The keys as read at most so long ago, by whoever asked first.
+    async fn read_within(&self, pool: &Pool, age: Duration) -> Result<KeySet, LedgerError> {
+        let turn = tokio::time::timeout(READING_WAIT, self.reading.lock()).await;
+        let _turn = turn.map_err(|_| LedgerError::KeysUnread)?;
+        match self.cached_within(age) {
+            Some(set) => Ok(set),
+            None => self.refresh(pool).await,
+        }
     }
 
     fn cached(&self) -> Option<(Instant, KeySet)> {
         self.read.read().ok().and_then(|read| read.clone())
     }
 
-    /// Reads them anew.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn refresh(&self, pool: &Pool) -> Result<KeySet, LedgerError> {
+    async fn refresh(&self, pool: &Pool) -> Result<KeySet, LedgerError> {
         let session = pool.get().await?;
         let rows = session.query(include_str!("sql/valid_keys.sql"), &[]).await?;
         let mut keys = Vec::with_capacity(rows.len());
@@ -191,10 +203,9 @@ impl Keys {
     ) -> Result<Result<Scope, TokenError>, LedgerError> {
         let mut set = self.current(pool).await?;
         let mut said = verify(token, &set, audience, now_s);
-        let is_old = self.cached().is_none_or(|(at, _)| at.elapsed() >= UNKNOWN_KID_PAUSE);
-        if said == Err(TokenError::UnknownKey) && is_old {
+        if said == Err(TokenError::UnknownKey) && self.cached_within(UNKNOWN_KID_PAUSE).is_none() {
             // A key that was added a moment ago.
-            set = self.refresh(pool).await?;
+            set = self.read_within(pool, UNKNOWN_KID_PAUSE).await?;
             said = verify(token, &set, audience, now_s);
         }
         Ok(said)

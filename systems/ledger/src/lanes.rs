@@ -37,10 +37,12 @@ pub(crate) struct Waiting {
 }
 
 /// The lanes of one ledger: an entry for each tenant for which somebody asks right now.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lanes {
     debits: Arc<Mutex<HashMap<Uuid, VecDeque<Waiting>>>>,
     places: Arc<Mutex<HashMap<Uuid, Arc<Semaphore>>>>,
+    /// Places of each tenant.
+    each: usize,
 }
 
 /// Where a debit finds itself.
@@ -53,6 +55,12 @@ pub(crate) enum Lane {
 }
 
 impl Lanes {
+    /// Lanes to so many sessions. Where there are few, a tenant has one place, so that it never has all of them.
+    pub(crate) fn to(sessions: usize) -> Lanes {
+        let each = if sessions > PLACES { PLACES } else { 1 };
+        Lanes { debits: Arc::default(), places: Arc::default(), each }
+    }
+
     /// Puts a debit into its tenant's lane.
     ///
     /// # Errors
@@ -98,7 +106,7 @@ impl Lanes {
     pub(crate) async fn place(&self, community: Uuid) -> Result<Place, LedgerError> {
         let places = {
             let mut all = hold(&self.places);
-            all.entry(community).or_insert_with(|| Arc::new(Semaphore::new(PLACES))).clone()
+            all.entry(community).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone()
         };
         let mut place = Place { lanes: self.clone(), community, places, permit: None };
         match tokio::time::timeout(PLACE_WAIT, place.places.clone().acquire_owned()).await {
@@ -190,11 +198,18 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// A ledger whose database nobody reaches.
-    fn lost() -> Ledger {
-        let get =
-            |name: &str| (name == "DATABASE_URL").then(|| "postgresql://nobody@127.0.0.1:1/none".to_owned());
+    /// A ledger whose database nobody reaches, with so many sessions.
+    fn lost_with(sessions: &str) -> Ledger {
+        let get = |name: &str| match name {
+            "DATABASE_URL" => Some("postgresql://nobody@127.0.0.1:1/none".to_owned()),
+            "DATABASE_POOL_MAX" => Some(sessions.to_owned()),
+            _ => None,
+        };
         Ledger::open(&Config::read(&get).unwrap()).unwrap()
+    }
+
+    fn lost() -> Ledger {
+        lost_with("10")
     }
 
     fn behind(ledger: &Ledger, community: Uuid, key: &str) -> oneshot::Receiver<Answer> {
@@ -265,5 +280,18 @@ mod tests {
         places.push(third.await.unwrap());
         drop(places);
         assert_eq!(ledger.lanes().kept(), 1, "the other tenant's alone");
+    }
+
+    #[tokio::test]
+    async fn a_tenant_never_has_all_of_few_sessions() {
+        for (sessions, places) in [("1", 1), ("2", 1), ("3", 2), ("10", 2)] {
+            let (ledger, community) = (lost_with(sessions), Uuid::from_u128(1));
+            let mut taken = Vec::new();
+            for _ in 0..places {
+                taken.push(ledger.lanes().place(community).await.unwrap());
+            }
+            let mut further = Box::pin(ledger.lanes().place(community));
+            assert!(futures_util::poll!(&mut further).is_pending(), "{sessions} sessions");
+        }
     }
 }

@@ -42,6 +42,9 @@ pub enum LedgerError {
     /// Nothing was asked: too many of the tenant's requests wait already.
     #[error("too many requests of this tenant wait already; ask again later, with the same key")]
     Crowded,
+    /// Nothing was asked: whoever reads the keys of services does not come back.
+    #[error("the keys of services could not be read in time; ask again later, and look at the database")]
+    KeysUnread,
 }
 
 impl LedgerError {
@@ -59,6 +62,7 @@ impl LedgerError {
             LedgerError::Answer(what) => LedgerError::Answer(what.clone()),
             LedgerError::NoSystem => LedgerError::NoSystem,
             LedgerError::Crowded => LedgerError::Crowded,
+            LedgerError::KeysUnread => LedgerError::KeysUnread,
         }
     }
 
@@ -158,7 +162,7 @@ impl Ledger {
         };
         let application = pool(&config.application, "ledger")?;
         let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
-        Ok(Ledger { application, system, lanes: Lanes::default() })
+        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max) })
     }
 
     /// Sessions of the application.

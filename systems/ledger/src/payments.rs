@@ -13,6 +13,9 @@ use crate::operations::{Ledger, LedgerError, OPTIONS, Parameter};
 /// Days after which what was bought expires.
 pub const PURCHASE_DAYS: i64 = 90;
 
+/// How the request keys of lots begin that a payment mints. Under a key that a tenant had used, its payment could not.
+pub const PAYMENT_KEYS: &str = "payment:";
+
 /// What became of a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Noticed {
@@ -197,7 +200,7 @@ pub fn may_move(from: &str, to: &str) -> bool {
 }
 
 async fn mint(session: &Session, payment: &Payment, payment_id: &str) -> Result<Uuid, Trouble> {
-    let key = format!("payment:{payment_id}");
+    let key = format!("{PAYMENT_KEYS}{payment_id}");
     let sql =
         "SELECT app.mint($1, $2, 'purchase', $3, clock_timestamp() + make_interval(days => $4), $5)::text";
     let days = i32::try_from(PURCHASE_DAYS).unwrap_or(i32::MAX);

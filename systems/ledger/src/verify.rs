@@ -53,12 +53,12 @@ const INVARIANTS: [Invariant; 9] = [
     },
     Invariant {
         name: "usage_is_what_was_charged",
-        says: "a usage event's amount is what its reservation charged",
+        says: "a usage event's amount is what its reservation charged, and each that is finalized has its event",
         sql: include_str!("sql/verify_usage.sql"),
     },
     Invariant {
         name: "usage_numbers_have_no_gaps",
-        says: "a tenant's usage events are numbered from 1 to its head",
+        says: "a tenant's usage events are numbered from 1 on, without gaps",
         sql: include_str!("sql/verify_numbers.sql"),
     },
     Invariant {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidegate_rekey::{Claims, InPlaceMemory};
+use tidegate_rekey::{Claims, Foreground, InPlaceMemory};
 use tidegate_store::kv::{Kv, KvError};
 
 use crate::claims::UserClaims;
@@ -60,6 +60,7 @@ pub struct App {
     metrics: Metrics,
     auto: AutoSettings,
     in_place: InPlaceMemory,
+    foreground: Foreground,
 }
 
 impl fmt::Debug for App {
@@ -78,6 +79,7 @@ impl App {
             metrics: Metrics::default(),
             auto: AutoSettings::read(environment),
             in_place: InPlaceMemory::default(),
+            foreground: Foreground::default(),
         })
     }
 
@@ -90,6 +92,12 @@ impl App {
     /// What scans of trash have read.
     pub(crate) fn in_place_memory(&self) -> &InPlaceMemory {
         &self.in_place
+    }
+
+    /// The requests of users, to which a migration gives way.
+    #[must_use]
+    pub fn foreground(&self) -> &Foreground {
+        &self.foreground
     }
 
     /// Who may claim which name.
@@ -137,6 +145,20 @@ impl App {
     /// [`AppError`]; the index then stays marked, and lists are read from the records.
     pub async fn repair_index(&self, id: &str, spellings: &[String]) -> Result<Repaired, AppError> {
         index::repair(self.store.as_ref(), id, spellings).await
+    }
+
+    /// As [`App::repair_index`], giving way to requests as long as the user writes nothing meanwhile.
+    pub(crate) async fn repair_index_gently(
+        &self,
+        id: &str,
+        spellings: &[String],
+    ) -> Result<Repaired, AppError> {
+        let gentle = self.foreground.gentle(self.store.clone());
+        match index::repair_once(gentle.as_ref(), id, spellings, index::ROWS_GENTLE).await? {
+            Some(repaired) => Ok(repaired),
+            // One that takes its time may be overtaken each time.
+            None => self.repair_index(id, spellings).await,
+        }
     }
 
     /// The ids in a user's index against those of the records.

@@ -58,7 +58,7 @@ enum Command {
     KvIndex,
     /// Writes users with every awkward kind of record, to try things on.
     Seed(seed::SeedArguments),
-    /// Removes everything from a local store.
+    /// Erases everything from a local store; says what that would be unless told otherwise.
     Clear(seed::ClearArguments),
 }
 

@@ -11,9 +11,9 @@ mod reply;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -25,10 +25,9 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
+    let of_users = Router::new().merge(auth::routes()).merge(records::routes()).merge(orders::routes());
     Router::new()
-        .merge(auth::routes())
-        .merge(records::routes())
-        .merge(orders::routes())
+        .merge(of_users.layer(from_fn_with_state(Arc::clone(&app), in_front)))
         .merge(admin::routes())
         .layer(from_fn(guard::guard))
         .route("/health", get(|| async { "ok" }))
@@ -38,6 +37,12 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "Not found") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app)
+}
+
+/// A migration gives way while a user waits for an answer.
+async fn in_front(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let _in_flight = app.foreground().enter();
+    next.run(request).await
 }
 
 /// Whether the store answers.

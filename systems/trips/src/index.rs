@@ -36,6 +36,8 @@ pub(crate) const TRIES_MAX: usize = 64;
 pub(crate) const RECORDS_MAX: usize = 1_000_000;
 /// Rows that are written in one batch, beside the head.
 const ROWS: usize = 500;
+/// The same, where others are to be held up by as little as possible.
+pub(crate) const ROWS_GENTLE: usize = 64;
 
 /// What stands before the hash of a record's id in the key of its row.
 const HASHED: char = '~';
@@ -310,56 +312,66 @@ pub(crate) async fn repair(
     spellings: &[String],
 ) -> Result<Repaired, AppError> {
     for _try in 0..TRIES_MAX {
-        let found = head(store, id).await?;
-        let marked = mark(store, id).await?;
-        let lease = lease(store, id).await?;
-        let mut new = Head {
-            lease: lease.filter(|lease| !lease.is_held).map(|lease| lease.version.0),
-            months: found.as_ref().map(|(head, _)| head.months.clone()).unwrap_or_default(),
-            ..Head::default()
-        };
-        for spelling in spellings {
-            let Some((legacy, _)) = head(store, spelling).await? else { continue };
-            for (month, count) in legacy.months {
-                let kept = new.months.entry(month).or_default();
-                *kept = count.max(*kept);
-            }
-        }
-        let unchanged = condition(found.as_ref().map(|(_, version)| *version));
-        let mut writes = Vec::new();
-        let mut rows = 0_u64;
-        for kind in Kind::ALL {
-            let (standing, wanted) = (standing(store, id, kind).await?, wanted(store, id, kind).await?);
-            let live = wanted.values().filter(|(row, _)| !row.deleted).count();
-            new.live.insert(kind.name().to_owned(), u64::try_from(live).unwrap_or(u64::MAX));
-            rows += u64::try_from(wanted.len()).unwrap_or(u64::MAX);
-            for record in standing.keys().filter(|record| !wanted.contains_key(*record)) {
-                writes.push(write(row_key(id, kind, record)?, Change::Delete, Condition::Always));
-            }
-            for (record, row) in wanted.iter().filter(|(record, row)| standing.get(*record) != Some(row)) {
-                writes.push(write(row_key(id, kind, record)?, json(&row.0, row.1), Condition::Always));
-            }
-        }
-        if !batches(store, id, writes, unchanged).await? {
-            continue;
-        }
-        let trips = new.live.get(Kind::Trip.name()).copied().unwrap_or(0);
-        let last = vec![
-            write(head_key(id)?, json(&new, None), unchanged),
-            count(id, trips)?,
-            // Whoever marked it since has written something that was not seen here.
-            Write {
-                namespace: keyspace::logs(),
-                key: keyspace::index_dirty(id)?,
-                change: Change::Delete,
-                condition: condition(marked),
-            },
-        ];
-        if made(store, id, last).await? {
-            return Ok(Repaired { rows });
+        if let Some(repaired) = repair_once(store, id, spellings, ROWS).await? {
+            return Ok(repaired);
         }
     }
     Err(AppError::Contended { what: format!("the index of {id}"), tries: TRIES_MAX })
+}
+
+/// One try of a repair; `None`: others were faster.
+pub(crate) async fn repair_once(
+    store: &dyn KvStore,
+    id: &str,
+    spellings: &[String],
+    rows_at_once: usize,
+) -> Result<Option<Repaired>, AppError> {
+    let found = head(store, id).await?;
+    let marked = mark(store, id).await?;
+    let lease = lease(store, id).await?;
+    let mut new = Head {
+        lease: lease.filter(|lease| !lease.is_held).map(|lease| lease.version.0),
+        months: found.as_ref().map(|(head, _)| head.months.clone()).unwrap_or_default(),
+        ..Head::default()
+    };
+    for spelling in spellings {
+        let Some((legacy, _)) = head(store, spelling).await? else { continue };
+        for (month, count) in legacy.months {
+            let kept = new.months.entry(month).or_default();
+            *kept = count.max(*kept);
+        }
+    }
+    let unchanged = condition(found.as_ref().map(|(_, version)| *version));
+    let mut writes = Vec::new();
+    let mut rows = 0_u64;
+    for kind in Kind::ALL {
+        let (standing, wanted) = (standing(store, id, kind).await?, wanted(store, id, kind).await?);
+        let live = wanted.values().filter(|(row, _)| !row.deleted).count();
+        new.live.insert(kind.name().to_owned(), u64::try_from(live).unwrap_or(u64::MAX));
+        rows += u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+        for record in standing.keys().filter(|record| !wanted.contains_key(*record)) {
+            writes.push(write(row_key(id, kind, record)?, Change::Delete, Condition::Always));
+        }
+        for (record, row) in wanted.iter().filter(|(record, row)| standing.get(*record) != Some(row)) {
+            writes.push(write(row_key(id, kind, record)?, json(&row.0, row.1), Condition::Always));
+        }
+    }
+    if !batches(store, id, writes, unchanged, rows_at_once).await? {
+        return Ok(None);
+    }
+    let trips = new.live.get(Kind::Trip.name()).copied().unwrap_or(0);
+    let last = vec![
+        write(head_key(id)?, json(&new, None), unchanged),
+        count(id, trips)?,
+        // Whoever marked it since has written something that was not seen here.
+        Write {
+            namespace: keyspace::logs(),
+            key: keyspace::index_dirty(id)?,
+            change: Change::Delete,
+            condition: condition(marked),
+        },
+    ];
+    Ok(made(store, id, last).await?.then_some(Repaired { rows }))
 }
 
 /// Makes the rows in batches, each only while nobody changed the head; false where somebody did.
@@ -368,8 +380,9 @@ async fn batches(
     id: &str,
     writes: Vec<Write>,
     unchanged: Condition,
+    at_once: usize,
 ) -> Result<bool, AppError> {
-    for rows in writes.chunks(ROWS) {
+    for rows in writes.chunks(at_once) {
         let mut batch = rows.to_vec();
         batch.push(write(head_key(id)?, Change::Keep, unchanged));
         if !made(store, id, batch).await? {

@@ -133,7 +133,8 @@ impl Migration {
             app: app.clone(),
             audit: Audit::new(store.clone(), keyspace::migrations()),
             rekey: Rekey::new(store.clone(), rules::plan()?, claims.clone())?
-                .with_memory(app.in_place_memory().clone()),
+                .with_memory(app.in_place_memory().clone())
+                .giving_way_to(app.foreground()),
             store,
             claims,
         })

@@ -239,9 +239,6 @@ COMMENT ON COLUMN vfs_crdt_ops.seq IS 'Number of the row in the one order of bot
 COMMENT ON COLUMN vfs_crdt_ops.client_op_id IS 'The id that the client gave. NULL: no client did it, or it is older than this column.';
 COMMENT ON COLUMN vfs_crdt_ops.replica_id IS 'The client''s replica. NULL: no client did it, or it is older than this column.';
 COMMENT ON COLUMN vfs_crdt_ops.write_id IS 'The replica''s number of the write, from 1. NULL: no client did it, or it is older than this column.';
-CREATE INDEX vfs_crdt_ops_item_idx ON vfs_crdt_ops (item_id);
-CREATE INDEX vfs_crdt_ops_source_idx ON vfs_crdt_ops (source_table, source_id);
-CREATE INDEX vfs_crdt_ops_actor_idx ON vfs_crdt_ops (actor_id, source_table, source_id);
 CREATE INDEX vfs_crdt_ops_position_idx ON vfs_crdt_ops (occurred_at, id COLLATE "C");
 CREATE INDEX vfs_crdt_ops_item_position_idx ON vfs_crdt_ops (item_id, occurred_at, id COLLATE "C");
 CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON vfs_crdt_ops (actor_id, client_op_id) WHERE client_op_id IS NOT NULL;
@@ -386,6 +383,7 @@ COMMENT ON COLUMN vfs_blob_staging.attached_item_id IS 'What it was attached to.
 CREATE INDEX vfs_blob_staging_status_idx ON vfs_blob_staging (status);
 CREATE INDEX vfs_blob_staging_expires_idx ON vfs_blob_staging (expires_at);
 CREATE INDEX vfs_blob_staging_staged_by_idx ON vfs_blob_staging (staged_by);
+CREATE INDEX vfs_blob_staging_attached_item_idx ON vfs_blob_staging (attached_item_id);
 
 CREATE TABLE vfs_blob_refs (
   id            text PRIMARY KEY,
@@ -1073,11 +1071,13 @@ CREATE TRIGGER org_shares_emit_delete AFTER DELETE ON org_shares
 CREATE TABLE vfs_crdt_forgotten_ops (
   actor_id     text NOT NULL,
   client_op_id text NOT NULL,
+  seq          bigint NOT NULL,
   PRIMARY KEY (actor_id, client_op_id)
 );
 COMMENT ON TABLE vfs_crdt_forgotten_ops IS 'Pushed operations that were compacted away. Rows are only ever added.';
 COMMENT ON COLUMN vfs_crdt_forgotten_ops.actor_id IS 'Who pushed it; may be gone.';
 COMMENT ON COLUMN vfs_crdt_forgotten_ops.client_op_id IS 'The id that the client gave.';
+COMMENT ON COLUMN vfs_crdt_forgotten_ops.seq IS 'The number that it had in the feed: what a restore takes is known by it.';
 
 -- What is there from the beginning.
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_rekey::{Bounds, Reason, RekeyError, STOP_KEY, Stopped};
+use tidegate_rekey::{Bounds, Foreground, Reason, RekeyError, STOP_KEY, Stopped};
 
 use crate::watched::Watched;
 use crate::world::{MID, NEW, START, World, at, bounds, james, of, put, trip};
@@ -93,6 +93,24 @@ async fn what_a_cut_off_run_did_is_told_by_the_next_of_the_same_actor_also_after
     assert_eq!(told(&rekey.apply(&james(), few(9), "jane").await.unwrap()), [1, 25, 1, 0]);
     assert_eq!(told(&rekey.apply(&james(), few(9), "jane").await.unwrap()), [0, 25, 1, 0]);
     assert_eq!(told(&rekey.apply(&james(), few(9), "joe").await.unwrap()), [0, 25, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_run_gives_way_to_requests_in_small_batches_that_cost_it_no_more_of_its_bounds() {
+    let world = with_trips(200).await;
+    let foreground = Foreground::default();
+    let rekey = world.rekey().giving_way_to(&foreground);
+    let one = || Bounds { batch: 150, iterations: 1, held_to: None };
+    let request = foreground.enter();
+    let report = rekey.apply(&james(), one(), "jane").await.unwrap();
+    // It ends behind the small batch that reaches the 150.
+    assert_eq!((report.stopped, report.migrated, report.iterations), (Some(Stopped::Iterations), 160, 5));
+    drop(request);
+    let alone = world.rekey().giving_way_to(&Foreground::default());
+    let report = alone.apply(&james(), one(), "jane").await.unwrap();
+    assert_eq!((report.done, report.migrated, report.iterations), (true, 40, 1));
+    let there = world.store.list_all(&at("LOGS"), "trip:u-1:", 1000).await.unwrap();
+    assert_eq!(there.len(), 200);
 }
 
 #[tokio::test]

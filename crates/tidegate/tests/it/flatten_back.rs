@@ -1,6 +1,6 @@
 //! The ways back from the flattening: tables come back with every row, a restore begins a new epoch of the feeds.
 
-use crate::flatten_stage::{BOUND, FlattenStage};
+use crate::flatten_stage::{BOUND, DEPLOYED, FlattenStage, WRITES_HELD};
 use crate::ledger_stage::{on_stage, told};
 use crate::ledger_whole::figures;
 
@@ -44,6 +44,12 @@ fn retired_tables_come_back_with_every_row_and_their_versions_go() {
 fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_is_lost() {
     on_stage(async {
         let stage = FlattenStage::new().await;
+        let compacted = |id: &str, seq: &str| {
+            format!(
+                "INSERT INTO vfs_crdt_forgotten_ops (actor_id, client_op_id, seq) SELECT 'u', '{id}', {seq}"
+            )
+        };
+        stage.database.execute(&compacted("compacted-before", "1")).await;
         let before = stage.contents().await;
         stage
             .database
@@ -60,6 +66,7 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
                  FROM vfs_feed_advance(1)",
             )
             .await;
+        stage.database.execute(&compacted("compacted-since", "first_seq FROM vfs_feed_advance(1)")).await;
         let last: i64 = stage.database.value("SELECT seq FROM vfs_feed_head").await;
         let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
 
@@ -86,8 +93,13 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
         assert!(restored.stdout.lines().any(deployed), "{}", told(&restored));
 
         assert_eq!(stage.version().await, "23");
-        let of_the_feeds =
-            ["public.vfs_feed_head", "public.vfs_feed_epochs", "public.vfs_freeze", "public.sessions"];
+        let of_the_feeds = [
+            "public.vfs_feed_head",
+            "public.vfs_feed_epochs",
+            "public.vfs_freeze",
+            "public.sessions",
+            "public.vfs_instances",
+        ];
         let without = |contents: Vec<(String, String)>| {
             let kept = contents.into_iter().filter(|(table, _)| !of_the_feeds.contains(&table.as_str()));
             kept.collect::<Vec<_>>()
@@ -97,10 +109,14 @@ fn a_restore_begins_an_epoch_behind_every_position_that_was_told_and_lists_what_
         assert!(stage.database.value::<i64>("SELECT seq FROM vfs_feed_head").await >= last);
         let open = "SELECT string_agg(id || ' ' || (revoked_at IS NULL), ' ') FROM sessions";
         assert_eq!(stage.text(open).await, "ended-later false");
-        let listed = "SELECT count(*) > 0 FROM tidegate.evidence WHERE body LIKE '%lost-op%'";
-        assert_eq!(stage.text(listed).await, "true");
-        let held = "SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%vfs.frozen_until%' AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        assert_eq!(stage.text(held).await, "0");
+        for (operation, is_lost) in
+            [("lost-op", "true"), ("compacted-since", "true"), ("compacted-before", "false")]
+        {
+            let listed =
+                format!("SELECT count(*) > 0 FROM tidegate.evidence WHERE body LIKE '%{operation}%'");
+            assert_eq!(stage.text(&listed).await, is_lost, "{operation}");
+        }
+        assert_eq!(stage.text(WRITES_HELD).await, "0");
         assert_eq!(stage.text("SELECT frozen_until FROM vfs_freeze").await, "NULL");
     });
 }
@@ -167,5 +183,47 @@ fn writes_are_held_across_the_restore_and_until_the_new_epoch_has_begun() {
         let ended = stage.call(&way).await;
         assert_eq!(ended.code(), Some(7), "{}", told(&ended));
         assert_eq!(stage.text(asked).await, "0");
+    });
+}
+
+#[test]
+fn writes_are_let_in_only_when_everybody_who_reports_is_the_good_version_started_anew() {
+    on_stage(async {
+        let stage = flattened().await;
+        let freeze = ["run", "--stage", "freeze", "--apply", "--yes", "--actor", "alice"];
+        assert_eq!(stage.call(&stage.with_parameters(&freeze)).await.code(), Some(0));
+        let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
+        let shown = stage.call(&stage.with_parameters(&way)).await;
+        let way = stage.with_parameters(&way);
+        let way = if told(&shown).contains("--accept-loss") {
+            way.args(["--accept-loss", &figures(&told(&shown))])
+        } else {
+            way
+        };
+        assert_eq!(stage.call(&way).await.code(), Some(6));
+        stage.approve("go_back").await;
+        // Somebody who ran before is left, and the program deploys one instance of another version.
+        let other = DEPLOYED.replace("deployed:1", "other:1").replace("'0.1.0'", "'0.0.9'");
+        stage.redeploying(&format!("{DEPLOYED}; {other}"));
+        let goes_away = async {
+            let deployed =
+                "SELECT count(*) = 2 FROM vfs_instances WHERE instance IN ('deployed:1', 'other:1')";
+            testkit::eventually("it is deployed", BOUND, async || {
+                stage.database.value::<bool>(deployed).await.then_some(())
+            })
+            .await
+            .unwrap();
+            let mut held = Vec::new();
+            for gone in ["seen:1", "other:1"] {
+                stage.database.execute("SELECT pg_sleep(3)").await;
+                held.push(stage.text(WRITES_HELD).await);
+                stage.database.execute(&format!("DELETE FROM vfs_instances WHERE instance = '{gone}'")).await;
+            }
+            held
+        };
+        let (ended, held) = tokio::join!(stage.call(&way), goes_away);
+        assert_eq!(held, ["1", "1"], "{}", told(&ended));
+        assert_eq!(ended.code(), Some(7), "{}", told(&ended));
+        assert_eq!(stage.text(WRITES_HELD).await, "0");
     });
 }

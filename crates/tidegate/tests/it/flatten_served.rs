@@ -11,7 +11,7 @@ use testkit::{Program, eventually};
 use tidegate_store::http::{Client, Request};
 
 use crate::flatten_crash::{die_at_each, trace};
-use crate::flatten_stage::FlattenStage;
+use crate::flatten_stage::{DEPLOYED, FlattenStage, WRITES_HELD};
 use crate::ledger_stage::{on_stage, told};
 use crate::ledger_whole::figures;
 
@@ -143,9 +143,7 @@ fn the_restore_survives_a_death_at_every_point_of_it() {
         let epochs =
             "SELECT string_agg(epoch || ' ' || began_after_seq, ', ' ORDER BY epoch) FROM vfs_feed_epochs";
         assert_eq!(broken.text(epochs).await, whole.text(epochs).await);
-        let held = "SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%vfs.frozen_until%' \
-                    AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        assert_eq!(broken.text(held).await, "0");
+        assert_eq!(broken.text(WRITES_HELD).await, "0");
     });
 }
 
@@ -246,7 +244,7 @@ async fn listed_as_lost(stage: &FlattenStage) -> BTreeSet<String> {
 fn a_restore_under_clients_lists_what_they_were_told_since_and_they_push_it_again() {
     on_stage(async {
         let mut stage = FlattenStage::new().await;
-        let _served = stage.serve().await;
+        let served = stage.serve().await;
         let end = Arc::new(AtomicBool::new(false));
         let mut pushing = Vec::new();
         for n in 0..3 {
@@ -265,8 +263,25 @@ fn a_restore_under_clients_lists_what_they_were_told_since_and_they_push_it_agai
         stage.run_until("outcome:retire_v026").await;
         many(30).await;
         let restore = to_the_restore(&stage).await;
-        let restored = stage.call(&restore).await;
+        // The server that ran before goes on, also behind the redeployment: until it ends, writes are held.
+        stage.redeploying(DEPLOYED);
+        let restored = async { stage.call(&restore).await };
+        let ends = async {
+            let deployed = "SELECT count(*) = 1 FROM vfs_instances WHERE instance = 'deployed:1'";
+            eventually("the good version is deployed", 2 * BOUND, async || {
+                stage.database.value::<bool>(deployed).await.then_some(())
+            })
+            .await
+            .unwrap();
+            stage.database.execute("SELECT pg_sleep(2)").await;
+            let held = stage.text(WRITES_HELD).await;
+            drop(served);
+            held
+        };
+        let (restored, held) = tokio::join!(restored, ends);
         assert_eq!(restored.code(), Some(7), "{}", told(&restored));
+        assert_eq!(held, "1");
+        assert_eq!(stage.text(WRITES_HELD).await, "0");
         end.store(true, Ordering::Relaxed);
         let mut pushers = Vec::new();
         for pushing in pushing {
@@ -287,7 +302,9 @@ fn a_restore_under_clients_lists_what_they_were_told_since_and_they_push_it_agai
         assert_eq!(listed_as_lost(&stage).await, gone);
 
         // Everybody signs in again and pushes what is gone, as it was.
+        let _served = stage.serve_as("served-again").await;
         for pusher in &mut pushers {
+            stage.service().clone_into(&mut pusher.base);
             assert_eq!(pusher.ask("crdt/push", &json!({})).await.unwrap().0, 401);
             pusher.token = stage.new_token(&pusher.user).await;
             let again: Vec<Json> = pusher

@@ -1,5 +1,6 @@
 //! The file sync's page on stage: a database with legacy data of every kind, a scratch database, and the program.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,21 @@ const ROWS: u32 = 60;
 const INSTANCE: &str = "INSERT INTO vfs_instances (instance, version, highest_migration_known, freeze_epoch_seen, feed_epoch_seen, seen_at) \
                         VALUES ('seen:1', '0.1.0', 27, 1000, 1, now() + interval '1 day')";
 
+/// The good version, started anew.
+pub(crate) const DEPLOYED: &str = "INSERT INTO vfs_instances (instance, version, highest_migration_known, freeze_epoch_seen, feed_epoch_seen, seen_at) \
+                                   VALUES ('deployed:1', '0.1.0', 27, 1000, 1, now() + interval '1 day')";
+
+/// 1 where writes are held on the database itself.
+pub(crate) const WRITES_HELD: &str = "SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%vfs.frozen_until%' \
+                                      AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// The stage.
 pub(crate) struct FlattenStage {
     pub(crate) cluster: &'static Cluster,
     pub(crate) database: Database,
     scratch: Database,
     backups: PathBuf,
+    redeploy: PathBuf,
     service: String,
     token: String,
 }
@@ -64,8 +74,23 @@ impl FlattenStage {
         let scratch = cluster.database("scratch").await;
         let backups = std::env::temp_dir().join(format!("tidegate-backups-{}", database.name()));
         std::fs::create_dir_all(&backups).unwrap();
+        let redeploy = backups.join("redeploy");
         let service = "http://127.0.0.1:9".to_owned();
-        Self { cluster, database, scratch, backups, service, token: "no-token".to_owned() }
+        let stage =
+            Self { cluster, database, scratch, backups, redeploy, service, token: "no-token".to_owned() };
+        stage.redeploying(&format!("DELETE FROM vfs_instances; {DEPLOYED}"));
+        stage
+    }
+
+    /// What a redeployment does to the list of instances.
+    pub(crate) fn redeploying(&self, sql: &str) {
+        let program = format!(
+            "#!/bin/sh\nexec '{}' -X -q -v ON_ERROR_STOP=1 '{}' -c \"{sql}\"\n",
+            self.cluster.programs().program("psql").display(),
+            self.database.url()
+        );
+        std::fs::write(&self.redeploy, program).unwrap();
+        std::fs::set_permissions(&self.redeploy, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn address(&self) -> Address {
@@ -97,7 +122,7 @@ impl FlattenStage {
     pub(crate) fn with_parameters(&self, arguments: &[&str]) -> Program {
         self.program(arguments)
             .args(["--set".to_owned(), format!("backup_dir={}", self.backups.display())])
-            .args(["--set", "redeploy=/bin/true"])
+            .args(["--set".to_owned(), format!("redeploy={}", self.redeploy.display())])
     }
 
     pub(crate) fn run_program(&self) -> Program {
@@ -196,13 +221,18 @@ impl FlattenStage {
     pub(crate) async fn serve(&mut self) -> Served {
         self.database.execute("DELETE FROM vfs_instances").await;
         self.token = self.token_of(PROBE).await;
+        self.serve_as("served").await
+    }
+
+    /// A server of this name, beside whatever else there is.
+    pub(crate) async fn serve_as(&mut self, name: &str) -> Served {
         let objects = S3Endpoint::start().await.unwrap();
         let (database, endpoint) = (self.database.url(), objects.url());
         let variables = [
             ("DATABASE_URL", database.as_str()),
             ("JWT_SECRET", SECRET),
             ("PORT", "0"),
-            ("INSTANCE_NAME", "served"),
+            ("INSTANCE_NAME", name),
             ("VFS_BLOB_S3_BUCKET", objects.bucket()),
             ("VFS_BLOB_S3_ENDPOINT", endpoint.as_str()),
             ("VFS_BLOB_S3_ACCESS_KEY_ID", S3Endpoint::ACCESS_KEY),
@@ -219,9 +249,11 @@ impl FlattenStage {
         tokio::spawn(serve(app, listener, async move {
             let _ended = told.await;
         }));
-        let seen = "SELECT count(*) = 1 FROM vfs_instances WHERE seen_at > now() - interval '5 seconds'";
+        let seen = format!(
+            "SELECT count(*) = 1 FROM vfs_instances WHERE instance = '{name}' AND seen_at > now() - interval '5 seconds'"
+        );
         testkit::eventually("the server gives a sign of life", BOUND, || async {
-            self.database.value::<bool>(seen).await.then_some(())
+            self.database.value::<bool>(&seen).await.then_some(())
         })
         .await
         .unwrap();

@@ -49,7 +49,7 @@ impl From<LedgerError> for ApiError {
                 _ => None,
             },
             LedgerError::NoSystem => Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED")),
-            LedgerError::Pool(_) | LedgerError::Crowded => {
+            LedgerError::Pool(_) | LedgerError::Crowded | LedgerError::KeysUnread => {
                 Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"))
             }
             LedgerError::Answer(_) => None,

@@ -11,12 +11,24 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use crate::app::App;
+use crate::keys::Scope;
 
 /// The tenant of a request, whose caller's token is for it; and the id behind it in the path, where there is one.
 #[derive(Debug)]
 pub(super) struct Tenant {
     pub(super) community: Uuid,
     pub(super) id: String,
+    scope: Scope,
+}
+
+impl Tenant {
+    /// Goes on only where the token is for all tenants: for what is not in one tenant's own keys.
+    pub(super) fn of_all(self) -> Result<Tenant, ApiError> {
+        match self.scope {
+            Scope::All => Ok(self),
+            Scope::One(_) => Err(ApiError::new(StatusCode::FORBIDDEN, "ALL_TENANTS_ONLY")),
+        }
+    }
 }
 
 impl FromRequestParts<Arc<App>> for Tenant {
@@ -42,7 +54,7 @@ impl FromRequestParts<Arc<App>> for Tenant {
         if !scope.covers(community) {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "COMMUNITY_MISMATCH"));
         }
-        Ok(Tenant { community, id: texts.next().unwrap_or_default() })
+        Ok(Tenant { community, id: texts.next().unwrap_or_default(), scope })
     }
 }
 

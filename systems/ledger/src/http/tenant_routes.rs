@@ -12,6 +12,7 @@ use super::answer::{self, ApiError};
 use super::caller::{Fields, Tenant, amount, is_text};
 use crate::app::App;
 use crate::operations::{BATCH_MAX, Mode, RESERVATION_MAX_S, RESERVATION_S, Usage};
+use crate::payments::PAYMENT_KEYS;
 
 /// Where credit may come from that nobody paid for here.
 const SOURCES: [&str; 4] = ["grant", "seed", "transfer_in", "tba_deposit"];
@@ -23,6 +24,9 @@ pub(super) async fn mint(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let (key, amount) = (fields.text("key")?, fields.amount("amountMicro")?);
+    if key.starts_with(PAYMENT_KEYS) {
+        return Err(ApiError::bad("key must not begin with payment:, which is for lots that were paid for"));
+    }
     let source = fields.text("source")?;
     if !SOURCES.contains(&source) {
         return Err(ApiError::bad("source must be grant, seed, transfer_in or tba_deposit"));
@@ -141,12 +145,15 @@ pub(super) async fn release(tenant: Tenant, State(app): State<Arc<App>>) -> Resu
     Ok(answer::outcome(app.ledger().release(tenant.community, &tenant.id).await?))
 }
 
-/// `POST /payments`.
+/// `POST /payments`. The id is the provider's, of one namespace over all tenants: whoever has one tenant's token alone
+/// would learn by it which ids others have, and could take one before they do.
 pub(super) async fn ask_payment(
     tenant: Tenant,
     State(app): State<Arc<App>>,
-    fields: Fields,
+    fields: Result<Fields, ApiError>,
 ) -> Result<Response, ApiError> {
+    let tenant = tenant.of_all()?;
+    let fields = fields?;
     let payment_id = fields.text("paymentId")?;
     let amount = fields.text("amountUsd")?;
     if !is_dollars(amount) {

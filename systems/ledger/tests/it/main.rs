@@ -20,9 +20,13 @@ mod ground;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lot_status;
+#[cfg(test)]
+mod neighbours;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
@@ -43,6 +47,8 @@ mod system_role;
 mod tenant_context;
 #[cfg(test)]
 mod town;
+#[cfg(test)]
+mod twins;
 #[cfg(test)]
 mod undoing;
 #[cfg(test)]

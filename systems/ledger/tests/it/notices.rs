@@ -53,6 +53,12 @@ async fn a_payment_mints_once_however_its_notices_come(deployment: Deployment) {
         }
         assert_eq!(lots(&town, &payment).await, "1 lots, 29990000 minted, finished", "{order:?}");
     }
+    // A key that a tenant thought of is not in the way of its payment.
+    asker.post("payments", json!({ "paymentId": "wanted", "amountUsd": "29.99" })).await.good();
+    let grant = json!({ "key": "payment:wanted", "source": "grant", "amountMicro": 1 });
+    assert_eq!(asker.post("lots", grant).await.refusal(), (400, "INVALID_REQUEST"));
+    deliver(&town, &notice("wanted", "finished")).await.good();
+    assert_eq!(lots(&town, "wanted").await, "1 lots, 29990000 minted, finished");
     // Sixteen at once of each.
     asker.post("payments", json!({ "paymentId": "at-once", "amountUsd": "29.99" })).await.good();
     let mut deliveries = Vec::new();

@@ -12,6 +12,10 @@ in_both_deployments_direct_and_pooled!(
     a_debit_is_returned_in_parts_and_never_beyond,
     what_is_past_its_expiry_is_not_spent_and_does_not_come_back,
     another_tenants_rows_are_neither_shown_nor_changed,
+    bad_input_is_refused_by_one_table_of_reasons,
+    tokens_are_believed_only_as_they_were_signed_by_a_key_that_stands,
+    a_key_that_was_revoked_or_is_past_its_time_is_believed_no_more,
+    a_breaker_trips_at_exactly_a_twentieth_and_is_reset_by_a_person,
 );
 
 async fn a_tenant_is_given_credit_and_spends_it_once(deployment: Deployment) {
@@ -230,9 +234,8 @@ async fn another_tenants_rows_are_neither_shown_nor_changed(deployment: Deployme
     town.holds().await;
 }
 
-#[tokio::test]
-async fn bad_input_is_refused_by_one_table_of_reasons() {
-    let town = Town::new(Deployment::Own).await;
+async fn bad_input_is_refused_by_one_table_of_reasons(deployment: Deployment) {
+    let town = Town::new(deployment).await;
     let ask = town.of(A);
     ask.post("lots", json!({ "key": "l", "source": "grant", "amountMicro": 1_000 })).await.good();
     ask.post("reservations", json!({ "reservationId": "r", "amountMicro": 5 })).await.good();
@@ -263,6 +266,7 @@ async fn bad_input_is_refused_by_one_table_of_reasons() {
         ("debits/batch", json!({ "debits": [] })),
         ("debits/batch", json!({ "debits": [{ "key": "k" }] })),
         ("lots", json!({ "key": "k", "source": "purchase", "amountMicro": 1 })),
+        ("lots", json!({ "key": "payment:5", "source": "grant", "amountMicro": 1 })),
         ("lots", json!({ "key": "k", "source": "grant", "amountMicro": 1, "expiresAt": "soon" })),
         ("reservations", json!({ "reservationId": "k", "amountMicro": 1, "seconds": 0 })),
         ("reservations/r/finalize", json!({ "finalizationId": "f", "nftId": "n", "poolId": "p" })),
@@ -294,9 +298,8 @@ async fn bad_input_is_refused_by_one_table_of_reasons() {
     town.holds().await;
 }
 
-#[tokio::test]
-async fn tokens_are_believed_only_as_they_were_signed_by_a_key_that_stands() {
-    let town = Town::new(Deployment::Su).await;
+async fn tokens_are_believed_only_as_they_were_signed_by_a_key_that_stands(deployment: Deployment) {
+    let town = Town::new(deployment).await;
     let now = jiff::Timestamp::now().as_second();
     let ask = |token: &str| town.with_token(token, A);
     let good = town.token(&json!({}));
@@ -359,9 +362,8 @@ async fn tokens_are_believed_only_as_they_were_signed_by_a_key_that_stands() {
     assert!(town.plain("/metrics", &[]).await.text.contains("ledger_requests_total"));
 }
 
-#[tokio::test]
-async fn a_key_that_was_revoked_or_is_past_its_time_is_believed_no_more() {
-    let town = Town::new(Deployment::Own).await;
+async fn a_key_that_was_revoked_or_is_past_its_time_is_believed_no_more(deployment: Deployment) {
+    let town = Town::new(deployment).await;
     for (kid, ended, believed) in [
         ("revoked", "revoked_at = now()", false),
         ("over", "expires_at = now() - interval '1 second'", false),
@@ -410,6 +412,7 @@ fn the_table_of_reasons_is_complete() {
         ("INVALID_REQUEST", 400),
         ("UNAUTHORIZED", 401),
         ("COMMUNITY_MISMATCH", 403),
+        ("ALL_TENANTS_ONLY", 403),
         ("NOT_FOUND", 404),
         ("METHOD_NOT_ALLOWED", 405),
         ("ALREADY_THERE", 409),
@@ -427,9 +430,8 @@ fn the_table_of_reasons_is_complete() {
     assert_eq!(known, expected);
 }
 
-#[tokio::test]
-async fn a_breaker_trips_at_exactly_a_twentieth_and_is_reset_by_a_person() {
-    let town = Town::new(Deployment::Own).await;
+async fn a_breaker_trips_at_exactly_a_twentieth_and_is_reset_by_a_person(deployment: Deployment) {
+    let town = Town::new(deployment).await;
     let (ask, community) = (town.of(A), A.parse().unwrap());
     ask.post("lots", json!({ "key": "l", "source": "grant", "amountMicro": 10_000_000 })).await.good();
     let conserve = async |counted: i64| {

@@ -14,12 +14,13 @@ use ledger::provider::{Provider, SILENT_MAX};
 use serde_json::json;
 
 use crate::ground::{A, Deployment, in_both_deployments_direct_and_pooled};
-use crate::town::{SECRET, Town, ask};
+use crate::town::{Answered, BOUND, SECRET, Town, ask};
 
 in_both_deployments_direct_and_pooled!(
     what_the_provider_says_is_taken_and_what_it_garbles_is_told,
     a_provider_that_is_down_is_left_alone_until_the_next_sweep,
     a_sweep_and_a_notice_at_the_same_moment_mint_once,
+    a_sweep_that_hears_of_the_end_and_a_notice_of_the_refund_come_one_after_the_other,
 );
 
 /// What the provider does when it is asked about a payment.
@@ -180,6 +181,38 @@ async fn a_provider_that_is_down_is_left_alone_until_the_next_sweep(deployment: 
     town.holds().await;
 }
 
+/// Sessions of the system that wait for a tenant's lock, for another's notice, or for a row.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = 'arrakis_admin' AND wait_event_type = 'Lock'";
+
+/// Notices of one status about some payments, all at once.
+async fn deliver(town: &Town, ids: &[&str], status: &str) -> Vec<Answered> {
+    let notices = ids.iter().map(|id| {
+        let body = json!({ "payment_id": id, "payment_status": status, "price_amount": "29.99" }).to_string();
+        let headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-nowpayments-sig".to_owned(), signature(SECRET, &body)),
+        ];
+        ask("POST", format!("{}/webhooks/nowpayments", town.base), headers, Some(body.into_bytes()))
+    });
+    futures_util::future::join_all(notices).await.into_iter().map(Option::unwrap).collect()
+}
+
+/// Does something while the tenant's lock is held, until so many sessions wait; then lets go.
+async fn crowded<T>(town: &Town, sessions: i64, work: impl Future<Output = T>) -> T {
+    let holder = town.ground.app().await;
+    holder.batch_execute(&format!("BEGIN; SELECT app.enter_tenant('{A}')")).await.unwrap();
+    let let_go = async {
+        testkit::eventually("all of them wait for each other", BOUND, async || {
+            (town.ground.database.value::<i64>(WAITING).await >= sessions).then_some(())
+        })
+        .await
+        .unwrap();
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    };
+    tokio::join!(work, let_go).0
+}
+
 async fn a_sweep_and_a_notice_at_the_same_moment_mint_once(deployment: Deployment) {
     let town = Town::new(deployment).await;
     let played = Played::default();
@@ -190,23 +223,56 @@ async fn a_sweep_and_a_notice_at_the_same_moment_mint_once(deployment: Deploymen
     for id in &ids {
         played.let_say(id, Says::Status("finished", "29.99"));
     }
-    let notices = ids.iter().map(|id| {
-        let body =
-            json!({ "payment_id": id, "payment_status": "finished", "price_amount": "29.99" }).to_string();
-        let headers = vec![
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("x-nowpayments-sig".to_owned(), signature(SECRET, &body)),
-        ];
-        ask("POST", format!("{}/webhooks/nowpayments", town.base), headers, Some(body.into_bytes()))
-    });
-    let sweeps = (0..3).map(|_| town.ledger.sweep_payments(&provider, 0, 100));
-    let (swept, noticed) =
-        tokio::join!(futures_util::future::join_all(sweeps), futures_util::future::join_all(notices));
-    let by_sweeps: usize = swept.iter().map(|swept| swept.as_ref().unwrap().moved).sum();
-    let minted = |answer: &crate::town::Answered| answer.body["mintedMicro"] == 29_990_000;
-    let by_notices = noticed.iter().filter(|answer| answer.as_ref().is_some_and(minted)).count();
-    assert_eq!(by_sweeps + by_notices, ids.len(), "each by one of them: {swept:?} {noticed:?}");
+    // Two sweeps stand at the first payment; beside them notices of two, each delivered twice.
+    let sweeps = (0..2).map(|_| town.ledger.sweep_payments(&provider, 0, 100));
+    let twice = ["p0", "p1", "p0", "p1"];
+    let both =
+        async { tokio::join!(futures_util::future::join_all(sweeps), deliver(&town, &twice, "finished")) };
+    let (swept, noticed) = crowded(&town, 5, both).await;
+    let swept: Vec<_> = swept.into_iter().map(Result::unwrap).collect();
+    // Whoever comes second learns so: nobody fails, and nobody is told of an error.
+    assert!(swept.iter().all(|one| one.failed.is_empty() && one.left == 0), "{swept:?}");
+    let minted = |answer: &&Answered| answer.body["mintedMicro"] == 29_990_000;
+    let (by_notices, behind): (Vec<_>, Vec<_>) = noticed.iter().partition(minted);
+    assert!(
+        behind.len() >= 2
+            && behind.iter().all(|one| (one.status, &one.body["status"]) == (200, &json!("duplicate"))),
+        "{behind:?}"
+    );
+    let by_sweeps: usize = swept.iter().map(|one| one.moved).sum();
+    assert_eq!(by_sweeps + by_notices.len(), ids.len(), "each by one of them: {swept:?} {noticed:?}");
     let all: Vec<String> = ids.iter().map(|id| format!("{id} finished 1")).collect();
     assert_eq!(kept(&town).await, all.join(", "));
+    town.holds().await;
+}
+
+async fn a_sweep_that_hears_of_the_end_and_a_notice_of_the_refund_come_one_after_the_other(
+    deployment: Deployment,
+) {
+    let town = Town::new(deployment).await;
+    let played = Played::default();
+    let provider = played.serve().await;
+    for round in 0..6 {
+        let id = format!("p{round}");
+        payments(&town, &[&id]).await;
+        played.let_say(&id, Says::Status("finished", "29.99"));
+        let ids = [id.as_str()];
+        let both = async {
+            tokio::join!(town.ledger.sweep_payments(&provider, 0, 100), deliver(&town, &ids, "refunded"))
+        };
+        let (swept, noticed) = crowded(&town, 2, both).await;
+        let swept = swept.unwrap();
+        assert!(swept.failed.is_empty(), "round {round}: {swept:?}");
+        assert_eq!(
+            (noticed[0].status, &noticed[0].body["status"]),
+            (200, &json!("processed")),
+            "round {round}"
+        );
+        // Heard to be finished first, it minted, and the refund took all of it back; otherwise it never minted.
+        let kept = kept(&town).await;
+        let last = kept.rsplit(", ").next().unwrap();
+        assert_eq!(last, format!("{id} refunded {}", swept.moved), "round {round}");
+    }
+    assert_eq!(town.of(A).get("balance").await.good()["spendableMicro"], 0);
     town.holds().await;
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use tidegate_store::kv::{Change, Condition, Key, Kv, PAGE_MAX, Write};
+use tidegate_store::kv::{Change, Condition, Key, Kv, Namespace, PAGE_MAX, Write};
 use trips::{keyspace, shapes};
 
-use super::{say, told};
+use super::{confirmed, say, told};
 
 /// How large the keyspace is.
 #[derive(Debug, Args)]
@@ -46,15 +46,21 @@ impl SeedArguments {
     }
 }
 
-/// What is cleared.
+/// What is cleared, and whether to do it.
 #[derive(Debug, Args)]
 pub(crate) struct ClearArguments {
-    /// Where; only `local` can be cleared.
+    /// Where; only `local` can be cleared. The store is that of TRIPS_STORE, whatever is said here.
     #[arg(long)]
     env: String,
+    /// Erases; without it only says what would be erased.
+    #[arg(long)]
+    apply: bool,
+    /// Does not ask.
+    #[arg(long)]
+    yes: bool,
 }
 
-/// Pages of one namespace that are removed.
+/// Pages of one namespace that are looked at.
 const PAGES_MAX: usize = 100_000;
 
 pub(crate) async fn clear(
@@ -64,33 +70,53 @@ pub(crate) async fn clear(
 ) -> Result<(), String> {
     if arguments.env != "local" || !matches!(environment, None | Some("" | "local")) {
         return Err(
-            "only a local store is cleared: --env=local, and TRIPS_ENV local or not set; nothing was removed"
+            "only a local store is cleared: --env=local, and TRIPS_ENV local or not set; nothing was erased"
                 .to_owned(),
         );
     }
+    let mut all = 0_usize;
     for namespace in keyspace::all() {
-        let (mut removed, mut after) = (0_usize, None::<Key>);
-        for _page in 0..PAGES_MAX {
-            let page = store.list(&namespace, "", after.as_ref(), PAGE_MAX).await.map_err(told)?;
-            let writes: Vec<Write> = page
-                .entries
-                .iter()
-                .filter(|listed| !listed.key.as_str().starts_with(keyspace::RESERVED_PREFIX))
-                .map(|listed| Write {
-                    namespace: namespace.clone(),
-                    key: listed.key.clone(),
-                    change: Change::Delete,
-                    condition: Condition::Always,
-                })
-                .collect();
-            removed += writes.len();
-            store.write_each(&writes).await.map_err(told)?;
-            after = page.entries.into_iter().last().map(|listed| listed.key);
-            if page.complete {
-                break;
-            }
-        }
-        say(&format!("{removed:>8}  {namespace}"));
+        let count = each_page(store, &namespace, false).await?;
+        say(&format!("{count:>8}  {namespace}"));
+        all += count;
     }
+    if !arguments.apply {
+        say(&format!("would erase {all} keys of the store of TRIPS_STORE; nothing was: add --apply"));
+        return Ok(());
+    }
+    confirmed(&format!("Erase these {all} keys for good"), "erase", arguments.yes)?;
+    let mut erased = 0_usize;
+    for namespace in keyspace::all() {
+        erased += each_page(store, &namespace, true).await?;
+    }
+    say(&format!("erased {erased} keys"));
     Ok(())
+}
+
+/// How many keys of a namespace are no tool's, and erases them where told to.
+async fn each_page(store: &Kv, namespace: &Namespace, erase: bool) -> Result<usize, String> {
+    let (mut count, mut after) = (0_usize, None::<Key>);
+    for _page in 0..PAGES_MAX {
+        let page = store.list(namespace, "", after.as_ref(), PAGE_MAX).await.map_err(told)?;
+        let writes: Vec<Write> = page
+            .entries
+            .iter()
+            .filter(|listed| !listed.key.as_str().starts_with(keyspace::RESERVED_PREFIX))
+            .map(|listed| Write {
+                namespace: namespace.clone(),
+                key: listed.key.clone(),
+                change: Change::Delete,
+                condition: Condition::Always,
+            })
+            .collect();
+        count += writes.len();
+        if erase {
+            store.write_each(&writes).await.map_err(told)?;
+        }
+        after = page.entries.into_iter().last().map(|listed| listed.key);
+        if page.complete {
+            break;
+        }
+    }
+    Ok(count)
 }

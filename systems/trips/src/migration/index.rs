@@ -17,7 +17,7 @@ impl Migration {
         spellings: &[String],
         actor: &Actor,
     ) -> Result<Value, MigrationError> {
-        let repaired = self.app.repair_index(id, spellings).await;
+        let repaired = self.app.repair_index_gently(id, spellings).await;
         let at = super::timestamp(self.store.now().await?);
         let state = match &repaired {
             Ok(repaired) => json!({ "lastRun": at, "migrated": repaired.rows, "done": true }),

@@ -199,21 +199,34 @@ async fn a_keyspace_is_seeded_snapshotted_changed_and_brought_back() {
 }
 
 #[tokio::test]
-async fn only_a_local_store_is_cleared() {
+async fn only_a_local_store_is_cleared_and_only_when_told_twice() {
     let desk = Desk::new();
     desk.james().await;
     desk.put(&keyspace::users(), "tidegate:kept", &json!(1)).await;
     for (arguments, environment) in [
-        (["clear", "--env=staging"], vec![]),
-        (["clear", "--env=production"], vec![]),
-        (["clear", "--env=local"], vec![("TRIPS_ENV", "production")]),
-        (["clear", "--env=local"], vec![("TRIPS_ENV", "staging")]),
+        (["clear", "--env=staging", "--apply", "--yes"], vec![]),
+        (["clear", "--env=production", "--apply", "--yes"], vec![]),
+        (["clear", "--env=local", "--apply", "--yes"], vec![("TRIPS_ENV", "production")]),
+        (["clear", "--env=local", "--apply", "--yes"], vec![("TRIPS_ENV", "staging")]),
     ] {
         let done = desk.run_with(&arguments, &environment);
         assert_eq!(done.code, 1, "{arguments:?} {environment:?}");
         assert_eq!(desk.keys(&keyspace::logs(), "").await, 1);
     }
-    assert_eq!(desk.run(&["clear", "--env=local"]).code, 0);
+    let clear = ["clear", "--env=local"];
+    for (more, code, said) in [
+        (vec![], 0, "would erase 3 keys"),
+        (vec!["--yes"], 0, "nothing was: add --apply"),
+        (vec!["--apply"], 1, "--yes"),
+    ] {
+        let done = desk.run(&[&clear[..], &more[..]].concat());
+        assert_eq!(done.code, code, "{more:?}: {}{}", done.out, done.err);
+        assert!(format!("{}{}", done.out, done.err).contains(said), "{more:?}: {}{}", done.out, done.err);
+        assert_eq!(desk.keys(&keyspace::logs(), "").await, 1, "{more:?}");
+    }
+    let done = desk.run(&[&clear[..], &["--apply", "--yes"]].concat());
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("erased 3 keys"), "{}", done.out);
     assert_eq!(desk.keys(&keyspace::logs(), "").await, 0);
     assert_eq!(desk.keys(&keyspace::users(), "").await, 1, "keys of tools stay");
 }

@@ -52,6 +52,19 @@ async fn an_account_is_made_signed_in_to_and_named_by_its_stored_name() {
 }
 
 #[tokio::test]
+async fn a_migration_gives_way_to_requests_of_users_and_to_no_others() {
+    let service = Service::new(Ground::new().await).await;
+    let app = service.ground.app.clone();
+    for path in ["/health", "/ready", "/metrics", "/api/admin/migration/stop"] {
+        service.get(path, "").await;
+        assert_eq!(app.foreground().begun(), 0, "{path}");
+    }
+    let wrong = json!({ "username": "nobody", "password": PASSWORD }).to_string();
+    assert_eq!(service.bare_post("/api/auth/signin", "", &wrong).await.status, 401);
+    assert_eq!(app.foreground().begun(), 1);
+}
+
+#[tokio::test]
 async fn a_new_password_keeps_the_role_and_ends_other_sessions() {
     let service = Service::new(Ground::new().await).await;
     let asker = service.sign_up_with_password("ana", "Ana").await;

@@ -230,8 +230,11 @@ async fn an_operation_that_was_forgotten_is_not_applied_again() {
     let (ada, _) = moved_about(&town).await;
     age(&town.ground, 60).await;
     ada.push("a", &[link("a", 13, "file", "new")]).await;
+    let number = town.ground.text("SELECT seq FROM vfs_crdt_ops WHERE client_op_id = 'a-1'").await;
     let outcome = compact(&town.ground, &["--apply"]).await;
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let remembered = "SELECT seq FROM vfs_crdt_forgotten_ops WHERE client_op_id = 'a-1'";
+    assert_eq!(town.ground.text(remembered).await, number);
     let kept = town.ground.text("SELECT count(*) FROM vfs_crdt_ops WHERE client_op_id = 'a-1'").await;
     assert_eq!(kept, "0", "the first operation was overtaken");
     let mut again = link("a", 14, "file", "p1");

@@ -41,3 +41,27 @@ async fn a_database_with_legacy_data_comes_to_the_schema_of_a_fresh_one_by_hand(
     }
     assert_eq!(ground.schema().await, SCHEMA);
 }
+
+#[tokio::test]
+async fn what_goes_with_an_item_is_found_by_an_index_also_in_the_legacy_tables() {
+    let ground = LegacyGround::at(23).await;
+    let client = ground.database.client().await;
+    // As the checks of the foreign keys ask, without the way that reads a small table whole.
+    client.batch_execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
+    let keys = "SELECT conrelid::regclass::text, attname::text FROM pg_constraint \
+                JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] \
+                WHERE contype = 'f' AND confrelid = 'vfs_registry'::regclass ORDER BY 1, 2";
+    let keys = client.query(keys, &[]).await.unwrap();
+    assert!(keys.len() >= 9, "{}", keys.len());
+    for (n, key) in keys.iter().enumerate() {
+        let (table, column): (String, String) = (key.get(0), key.get(1));
+        let prepare = format!(
+            "PREPARE of_item_{n} (text) AS SELECT FROM ONLY {table} WHERE {column} = $1 FOR KEY SHARE"
+        );
+        client.batch_execute(&prepare).await.unwrap();
+        let explained = client.query(&format!("EXPLAIN EXECUTE of_item_{n} ('an-item')"), &[]).await.unwrap();
+        let plan: Vec<String> = explained.iter().map(|line| line.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("Index Cond") && !plan.contains("Seq Scan"), "{table}.{column}:\n{plan}");
+    }
+}
