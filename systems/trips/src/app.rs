@@ -61,6 +61,7 @@ pub struct App {
     auto: AutoSettings,
     in_place: InPlaceMemory,
     foreground: Foreground,
+    gives_way: bool,
 }
 
 impl fmt::Debug for App {
@@ -80,6 +81,7 @@ impl App {
             auto: AutoSettings::read(environment),
             in_place: InPlaceMemory::default(),
             foreground: Foreground::default(),
+            gives_way: environment("MIGRATION_GIVES_WAY").as_deref() != Some("false"),
         })
     }
 
@@ -92,6 +94,12 @@ impl App {
     /// What scans of trash have read.
     pub(crate) fn in_place_memory(&self) -> &InPlaceMemory {
         &self.in_place
+    }
+
+    /// Whether a migration gives way to requests: it does, unless `MIGRATION_GIVES_WAY` is `false`.
+    #[must_use]
+    pub fn gives_way(&self) -> bool {
+        self.gives_way
     }
 
     /// The requests of users, to which a migration gives way.

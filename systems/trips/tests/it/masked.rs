@@ -75,7 +75,7 @@ fn journal(all: &mut Masked, key: &str, entry: &Entry) {
         // Whoever comes next gets it at once.
         "lease" => parsed(entry)["until"].is_i64().to_string().into(),
         // A resumed run's numbers of the last pass may be those of a second look.
-        "state" => without(entry, &["lastRun", "stats"]),
+        "state" => without(entry, &["lastRun", "stats", "pass"]),
         "do:state" => without(entry, &["lastRun"]),
         "doneSince" => Bytes::from_static(b"a second"),
         _ if rest.starts_with("recovery:") => without(entry, &["version"]),

@@ -62,6 +62,10 @@ async fn a_migration_gives_way_to_requests_of_users_and_to_no_others() {
     let wrong = json!({ "username": "nobody", "password": PASSWORD }).to_string();
     assert_eq!(service.bare_post("/api/auth/signin", "", &wrong).await.status, 401);
     assert_eq!(app.foreground().begun(), 1);
+    // Unless it must not.
+    let hasty = Service::new(Ground::with_environment(&[("MIGRATION_GIVES_WAY", "false")]).await).await;
+    assert_eq!(hasty.bare_post("/api/auth/signin", "", &wrong).await.status, 401);
+    assert_eq!(hasty.ground.app.foreground().begun(), 0);
 }
 
 #[tokio::test]
