@@ -124,15 +124,37 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Why a command was not done.
+#[derive(Debug)]
+struct Refusal {
+    code: u8,
+    why: String,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self { code: FAILED, why }
+    }
+}
+
+#[cfg(feature = "migrate")]
+impl From<Refusal> for tidegate_engine::embedded::Stopped {
+    fn from(Refusal { code, why }: Refusal) -> Self {
+        Self { code, why }
+    }
+}
+
 /// A connection to `DATABASE_URL`.
-async fn connect(name: &str) -> Result<Session, String> {
+async fn connect(name: &str) -> Result<Session, Refusal> {
     let env = |name: &str| std::env::var(name).ok();
+    let unusable = |why: String| Refusal { code: USAGE, why };
     let url = env("DATABASE_URL").filter(|url| !url.trim().is_empty());
     let Some(url) = url else {
-        return Err("Database pool is unavailable. DATABASE_URL is not configured.".to_owned());
+        return Err(unusable("Database pool is unavailable. DATABASE_URL is not configured.".to_owned()));
     };
-    let address = Address::resolve(Some(&url), &env).map_err(|error| format!("DATABASE_URL: {error}"))?;
-    Session::connect(&address, name).await.map_err(|failure| format!("{address}: {failure}"))
+    let address =
+        Address::resolve(Some(&url), &env).map_err(|error| unusable(format!("DATABASE_URL: {error}")))?;
+    Ok(Session::connect(&address, name).await.map_err(|failure| format!("{address}: {failure}"))?)
 }
 
 /// Who runs the pages that this program carries in itself.

@@ -82,7 +82,7 @@ enum Command {
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Token(arguments) => keys::token(&arguments),
-        Command::Keys(keys::KeysCommand::Generate) => keys::generate(),
+        Command::Keys(keys::KeysCommand::Generate { out }) => keys::generate(out.as_deref()),
         command => match Config::read(&|name| std::env::var(name).ok()) {
             Err(error) => return failed(&error.to_string(), USAGE),
             Ok(config) => with_config(command, config).await,

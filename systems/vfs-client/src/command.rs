@@ -22,6 +22,7 @@ use thiserror::Error;
 use vfs_client::device::{DeviceError, Told};
 use vfs_client::home::HomeError;
 use vfs_client::store::StoreError;
+use vfs_client::transport::TransportError;
 use vfs_client::tree::PathError;
 use vfs_client::{Device, Home};
 use vfs_core::client::{Notice, QueueError};
@@ -107,7 +108,11 @@ impl CommandError {
             Self::Device(DeviceError::Store(StoreError::Corrupt { .. })) => return GUARDRAIL,
             Self::Device(error) if error.violation().is_some() => return GUARDRAIL,
             Self::Device(DeviceError::Home(error)) | Self::Home(error) => error,
-            Self::Path(_) | Self::Refused(_) | Self::Device(DeviceError::Identity(_)) => return USAGE,
+            Self::Path(_)
+            | Self::Refused(_)
+            | Self::Device(
+                DeviceError::Identity(_) | DeviceError::Transport(TransportError::OtherUser { .. }),
+            ) => return USAGE,
             Self::Device(_) | Self::Negative(_) => return FAILED,
         };
         match home {

@@ -20,7 +20,7 @@ use crate::home::{Home, HomeError, Identity, Lock, write_whole};
 use crate::metrics::Metrics;
 use crate::store::{Beside, Store, StoreError, Touched, export_text};
 use crate::task::{Attach, Task, TaskId, WaitingTask};
-use crate::transport::{Token, Transport};
+use crate::transport::Transport;
 use crate::tree::{Item, Tree, metadata, root_id};
 pub use error::DeviceError;
 pub use told::{Synced, Told};
@@ -97,11 +97,7 @@ impl Device {
             }
             Err(error) => return Err(error.into()),
         };
-        let token = match &identity.token_file {
-            Some(path) => Token::File(path.clone()),
-            None => Token::Variable("VFS_TOKEN"),
-        };
-        let transport = Arc::new(Transport::new(&identity.servers, token, &identity.client_id));
+        let transport = Arc::new(identity.transport(&identity.servers));
         let (metrics, generation) = (store.metrics()?, store.generation()?);
         let file = inode(&home.store());
         let mut device = Self {
@@ -334,6 +330,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError`]. What was done until then stays done; what waits goes on waiting.
     pub fn sync(&mut self) -> Result<Synced, DeviceError> {
+        self.transport.refuse_other_users()?;
         let synced = self.synced();
         if let Ok(synced) = &synced {
             self.metrics.pushed_operations += synced.pushed_operations as u64;
@@ -388,6 +385,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError`].
     pub fn rematerialize(&mut self) -> Result<Outcome, DeviceError> {
+        self.transport.refuse_other_users()?;
         let begun = self.client.rematerialize().effects();
         let (ended, _) = self.drive(begun)?;
         let outcome = ended?;

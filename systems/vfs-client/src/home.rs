@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vfs_core::client::{Options, OptionsError};
 
+use crate::transport::{Token, Transport};
+
 /// How long one command waits for another one that works in the same directory, unless somebody says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often it looks whether the other one has ended.
@@ -34,6 +36,21 @@ impl Identity {
     /// What is wrong with the ids first.
     pub fn options(&self) -> Result<Options, OptionsError> {
         Options::new(&self.user_id, &self.client_id)?.pull_limit(vfs_core::feed::PAGE_ITEMS_MAX)
+    }
+
+    /// Where the bearer token comes from.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        match &self.token_file {
+            Some(path) => Token::File(path.clone()),
+            None => Token::Variable("VFS_TOKEN"),
+        }
+    }
+
+    /// The way to some servers, as this client and with a token of this user only.
+    #[must_use]
+    pub fn transport(&self, servers: &[String]) -> Transport {
+        Transport::new(servers, self.token(), &self.client_id).of_user(&self.user_id)
     }
 }
 

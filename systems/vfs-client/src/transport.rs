@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use thiserror::Error;
 use ureq::http::{Request as HttpRequest, Response as HttpResponse};
@@ -25,6 +27,8 @@ const PIECE_WAIT: Duration = Duration::from_secs(45);
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// The header that names the epoch of the feeds.
 const EPOCH_HEADER: &str = "x-vfs-feed-epoch";
+/// What stands before the token in its header.
+const BEARER: &str = "Bearer ";
 
 /// Where the bearer token comes from. It is read for each request, so that a new one is used at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,19 @@ pub enum TransportError {
     Token {
         /// Where it was looked for, and what was found.
         what: String,
+    },
+    /// The token is somebody else's.
+    #[error(
+        "the token in {place} is of {theirs}, and this client is of {ours}: no server was asked. Put a token of {ours} \
+         there, or make a client of {theirs} in another directory with `vfs --dir DIR init`"
+    )]
+    OtherUser {
+        /// Where the token is.
+        place: String,
+        /// Whose it is.
+        theirs: String,
+        /// Whose it must be.
+        ours: String,
     },
     /// No server could be reached.
     #[error("no server can be reached: {}", tried.join("; "))]
@@ -100,7 +117,7 @@ impl TransportError {
         match self {
             Self::Unreachable { .. } | Self::NoAnswer { .. } => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::Token { .. } | Self::Malformed { .. } | Self::File { .. } => false,
+            Self::Token { .. } | Self::OtherUser { .. } | Self::Malformed { .. } | Self::File { .. } => false,
         }
     }
 }
@@ -122,7 +139,28 @@ pub struct Transport {
     /// Which server is asked first.
     first: AtomicUsize,
     token: Token,
+    /// Whose the token must be, where it says whose it is.
+    user_id: Option<String>,
     client_id: String,
+}
+
+/// The user whom a JSON Web Token names. Nothing of it is verified, and a token of another kind names nobody.
+fn subject(token: &str) -> Option<String> {
+    let [_, payload, _] = *token.split('.').collect::<Vec<_>>() else { return None };
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let payload: Value = serde_json::from_slice(&payload).ok()?;
+    payload.get("sub")?.as_str().map(str::to_owned)
+}
+
+impl Token {
+    /// Where it is, for a person.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Variable(name) => (*name).to_owned(),
+        }
+    }
 }
 
 impl Transport {
@@ -138,7 +176,41 @@ impl Transport {
             .build()
             .new_agent();
         let servers = servers.iter().map(|server| server.trim_end_matches('/').to_owned()).collect();
-        Self { agent, servers, first: AtomicUsize::new(0), token, client_id: client_id.to_owned() }
+        Self {
+            agent,
+            servers,
+            first: AtomicUsize::new(0),
+            token,
+            user_id: None,
+            client_id: client_id.to_owned(),
+        }
+    }
+
+    /// The same, where a token that names another user than this one is never sent.
+    #[must_use]
+    pub fn of_user(mut self, user_id: &str) -> Self {
+        self.user_id = Some(user_id.to_owned());
+        self
+    }
+
+    /// Whether the token is somebody else's. One that is not there or names nobody is left to the servers.
+    ///
+    /// # Errors
+    /// [`TransportError::OtherUser`].
+    pub fn refuse_other_users(&self) -> Result<(), TransportError> {
+        match self.bearer() {
+            Err(error @ TransportError::OtherUser { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The user whom the token names; `None`: it names nobody.
+    ///
+    /// # Errors
+    /// [`TransportError`] where there is no token, or it is somebody else's.
+    pub fn token_of(&self) -> Result<Option<String>, TransportError> {
+        let bearer = self.bearer()?;
+        Ok(bearer.strip_prefix(BEARER).and_then(subject))
     }
 
     /// The servers.
@@ -161,8 +233,15 @@ impl Transport {
         };
         match text.trim() {
             "" => Err(TransportError::Token { what }),
-            token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(format!("Bearer {token}")),
-            _ => Err(TransportError::Token { what: "what is there is no token".to_owned() }),
+            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err(TransportError::Token { what: "what is there is no token".to_owned() })
+            }
+            token => match (subject(token), &self.user_id) {
+                (Some(theirs), Some(ours)) if theirs != *ours => {
+                    Err(TransportError::OtherUser { place: self.token.place(), theirs, ours: ours.clone() })
+                }
+                _ => Ok(format!("{BEARER}{token}")),
+            },
         }
     }
 
@@ -405,6 +484,17 @@ mod tests {
     #[test]
     fn an_id_is_one_segment_whatever_is_in_it() {
         assert_eq!(encoded("a/b c:ä"), "a%2Fb%20c%3A%C3%A4");
+    }
+
+    #[test]
+    fn a_web_token_names_its_user_and_any_other_nobody() {
+        let token = |payload: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+        assert_eq!(subject(&token(r#"{"sub":"ada","jti":"1"}"#)), Some("ada".to_owned()));
+        for opaque in
+            [token("{}"), token(r#"{"sub":7}"#), token("no"), "a.b.c".into(), "opaque".into(), "a.b".into()]
+        {
+            assert_eq!(subject(&opaque), None, "{opaque}");
+        }
     }
 
     #[test]

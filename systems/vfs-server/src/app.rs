@@ -38,6 +38,9 @@ pub enum AppError {
     /// The database refused.
     #[error("the database cannot be used: {0}")]
     Store(#[from] Failure),
+    /// The object store cannot be set up as the environment says.
+    #[error("{0}")]
+    Blobs(BlobConfigError),
     /// The schema is too old.
     #[error(
         "the database's schema is at version {found}, and this server needs {SCHEMA_OLDEST} or newer; run `vfs-server migrate` first"
@@ -80,8 +83,10 @@ impl App {
         };
         let pool = Pool::new(config.database.clone(), options)?;
         let blob_store = config.blobs.clone().and_then(BlobStore::open);
-        if let Err(error) = &blob_store {
-            tracing::error!(%error, "blobs cannot be stored or read");
+        match &blob_store {
+            Err(error) if error.is_unset() => tracing::error!(%error, "blobs cannot be stored or read"),
+            Err(error) => return Err(AppError::Blobs(error.clone())),
+            Ok(_) => {}
         }
         let uploads = Arc::new(Semaphore::new(config.uploads_max));
         let app = App {

@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// An address that cannot be read.
     #[error("DATABASE_URL: {0}")]
     Database(#[from] AddressError),
+    /// A `VFS_BLOB_*` variable that is not what it must be.
+    #[error("{0}")]
+    Blobs(BlobConfigError),
 }
 
 /// Everything that the environment says.
@@ -64,7 +67,7 @@ pub struct Config {
     pub uploads_max: usize,
     /// `API_JSON_BODY_LIMIT`, in bytes.
     pub json_body_bytes: usize,
-    /// The `VFS_BLOB_*` variables. An error is answered by the routes that need them.
+    /// The `VFS_BLOB_*` variables. Without a bucket, the routes that need one answer 500.
     pub blobs: Result<BlobConfig, BlobConfigError>,
     /// `INSTANCE_NAME`. Default: made of host and process.
     pub instance: String,
@@ -123,7 +126,10 @@ impl Config {
             head_timeout: span("HTTP_HEAD_TIMEOUT_MS")?.unwrap_or(HEAD_DEFAULT),
             uploads_max,
             json_body_bytes,
-            blobs: BlobConfig::read(env),
+            blobs: match BlobConfig::read(env) {
+                Err(error) if !error.is_unset() => return Err(ConfigError::Blobs(error)),
+                read => read,
+            },
             instance: get("INSTANCE_NAME").unwrap_or_else(|| {
                 let host = env("HOSTNAME").filter(|host| !host.is_empty());
                 format!("{}:{}", host.as_deref().unwrap_or("localhost"), std::process::id())
@@ -187,6 +193,21 @@ mod tests {
         assert!(config.token_secret.is_none());
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert_eq!((config.pool_max, config.json_body_bytes), (10, 10 << 20));
+    }
+
+    #[test]
+    fn without_a_bucket_it_serves_and_any_other_store_that_cannot_be_used_is_refused() {
+        assert!(read(&[]).unwrap().blobs.is_err());
+        assert!(read(&[("VFS_BLOB_S3_BUCKET", "b")]).unwrap().blobs.is_ok());
+        for (name, value, said) in [
+            ("VFS_BLOB_STORE_PROVIDER", "file", "VFS_BLOB_FILE_ROOT"),
+            ("VFS_BLOB_STORE_PROVIDER", "gcs", "VFS_BLOB_STORE_PROVIDER"),
+            ("VFS_BLOB_S3_FORCE_PATH_STYLE", "yes", "VFS_BLOB_S3_FORCE_PATH_STYLE"),
+            ("VFS_BLOB_ATTEMPTS", "0", "VFS_BLOB_ATTEMPTS"),
+        ] {
+            let refused = read(&[(name, value), ("VFS_BLOB_S3_BUCKET", "b")]).unwrap_err().to_string();
+            assert!(refused.contains(said), "{name}={value}: {refused}");
+        }
     }
 
     #[test]

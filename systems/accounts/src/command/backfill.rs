@@ -100,7 +100,7 @@ impl Report {
 
 async fn fill(report: &mut Report) -> Result<(), Stopped> {
     let stopped = |why: String| Stopped { code: FAILED, why };
-    let session = connect("accounts v2 backfill").await.map_err(stopped)?;
+    let session = connect("accounts v2 backfill").await?;
     if let Some(why) = question::nothing_to_move(&session).await.map_err(stopped)? {
         return Err(stopped(why.to_owned()));
     }

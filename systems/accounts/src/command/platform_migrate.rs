@@ -15,7 +15,7 @@ use tidegate_engine::versions::Versioned;
 use tidegate_runbook::Runbook;
 use tidegate_store::postgres::Session;
 
-use super::{FAILED, actor, connect, environment, failed, say};
+use super::{FAILED, USAGE, actor, connect, environment, failed, say};
 
 /// The page's beginning.
 const HEAD: &str = include_str!("platform_migrate/head.md");
@@ -42,10 +42,10 @@ async fn migrate(to: Option<&str>) -> Result<(), Stopped> {
     let wanted: Vec<Migration> =
         MIGRATIONS.iter().filter(|migration| to.is_none_or(|to| version(migration) <= to)).copied().collect();
     if to.is_some_and(|to| wanted.last().is_none_or(|last| version(last) != to)) {
-        return Err(stopped("--to: there is no migration of that version".to_owned()));
+        return Err(Stopped { code: USAGE, why: "--to: there is no migration of that version".to_owned() });
     }
     let checked: Checked = check(page(&wanted))?;
-    let session = connect("accounts platform-migrate").await.map_err(stopped)?;
+    let session = connect("accounts platform-migrate").await?;
     session.run(TABLE).await.map_err(|failure| stopped(failure.to_string()))?;
     refuse_changed(&session, &checked.runbook).await.map_err(stopped)?;
     let seen = Rc::new(RefCell::new(Seen::default()));

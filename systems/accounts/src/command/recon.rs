@@ -6,7 +6,7 @@ use accounts::recon::recon;
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::{FAILED, ReportArguments, connect, failed, say};
+use super::{FAILED, Refusal, ReportArguments, connect, failed, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReconArguments {
@@ -19,12 +19,12 @@ pub(super) async fn run(arguments: &ReconArguments) -> ExitCode {
     match describe(arguments).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(why) => failed(&format!("[accounts-v2:recon] failed: {why}"), FAILED),
+        Err(Refusal { code, why }) => failed(&format!("[accounts-v2:recon] failed: {why}"), code),
     }
 }
 
 /// Whether every table is there.
-async fn describe(arguments: &ReconArguments) -> Result<bool, String> {
+async fn describe(arguments: &ReconArguments) -> Result<bool, Refusal> {
     let session = connect("accounts v2 recon").await?;
     let report = recon(&session).await.map_err(|error| error.to_string())?;
     let path = arguments.report.write("accounts-v2-recon", &report)?;

@@ -8,7 +8,7 @@ use accounts::store::StoreError;
 use clap::Args;
 use tidegate_store::postgres::{Session, TxOptions, TxOutcome, run_tx};
 
-use super::{FAILED, connect, failed, say};
+use super::{Refusal, connect, failed, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct SeedArguments {
@@ -29,11 +29,11 @@ pub(super) async fn run(arguments: &SeedArguments) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(why) => failed(&why, FAILED),
+        Err(Refusal { code, why }) => failed(&why, code),
     }
 }
 
-async fn fill(arguments: &SeedArguments) -> Result<Vec<Seeded>, String> {
+async fn fill(arguments: &SeedArguments) -> Result<Vec<Seeded>, Refusal> {
     let session = connect("accounts seed").await?;
     let hash = match &arguments.password {
         Some(password) => {
@@ -58,8 +58,8 @@ async fn fill(arguments: &SeedArguments) -> Result<Vec<Seeded>, String> {
             Ok(seeded)
         }
         TxOutcome::RolledBack(error) => {
-            Err(format!("{error}; nothing was added. Are the migrations applied?"))
+            Err(format!("{error}; nothing was added. Are the migrations applied?").into())
         }
-        TxOutcome::Unknown(failure) => Err(format!("{failure}; whether rows were added is not known")),
+        TxOutcome::Unknown(failure) => Err(format!("{failure}; whether rows were added is not known").into()),
     }
 }

@@ -69,7 +69,7 @@ fn name_of(check: &Json) -> String {
 
 async fn verify(arguments: &VerifyArguments, checks: &mut Vec<Json>) -> Result<(), Stopped> {
     let stopped = |why: String| Stopped { code: FAILED, why };
-    let session = connect("accounts v2 verify").await.map_err(stopped)?;
+    let session = connect("accounts v2 verify").await?;
     if let Some(why) = question::nothing_to_move(&session).await.map_err(stopped)? {
         return Err(stopped(why.to_owned()));
     }

@@ -42,6 +42,7 @@ async fn a_second_run_applies_nothing_and_a_newer_program_only_what_is_new() {
     assert!(outcome.stdout.ends_with("platform-migrate: 5 applied, 5 in all\n"), "{}", outcome.stdout);
     assert_eq!(schema_of_files(&ground).await, schema(&Ground::at("0004").await).await);
     let unknown = migrate_to(&ground, "0100").await;
+    assert_eq!(unknown.code(), Some(2));
     assert_eq!(unknown.stderr, "accounts: --to: there is no migration of that version\n");
     for (run, applied) in [("first", 4), ("second", 0)] {
         let outcome = migrate(&ground).await;
@@ -93,6 +94,6 @@ async fn of_two_at_once_each_either_applies_or_names_the_other() {
     assert_eq!(ground.text("SELECT count(*) FROM platform_schema_migrations").await, "9");
     let without =
         Program::new(env!("CARGO_BIN_EXE_accounts")).arg("platform-migrate").run(BOUND).await.unwrap();
-    assert_eq!(without.code(), Some(1));
+    assert_eq!(without.code(), Some(2));
     assert_eq!(without.stderr, "accounts: Database pool is unavailable. DATABASE_URL is not configured.\n");
 }

@@ -165,8 +165,35 @@ async fn recon_lists_what_there_is_and_flags_what_is_missing() {
     let report = document(&outcome);
     assert_eq!((&report["ok"], &report["missingTables"]), (&json!(false), &json!(["platform_permissions"])));
     std::fs::remove_file(&path).unwrap();
-    let outcome = program().args(["v2", "recon"]).run(BOUND).await.unwrap();
-    assert!(outcome.stderr.contains("Database pool is unavailable. DATABASE_URL is not configured."));
+}
+
+#[tokio::test]
+async fn a_command_ends_with_2_where_the_environment_names_no_database_and_with_1_where_none_answers() {
+    let scratch = std::env::temp_dir().join(format!("accounts-{}.json", uuid::Uuid::new_v4()));
+    let report = scratch.to_str().unwrap();
+    for arguments in [
+        &["v2", "recon", "--report", report][..],
+        &["v2", "backfill", "--report", report],
+        &["v2", "verify", "--report", report],
+        &["seed", "--rows", "1"],
+        &["platform-migrate"],
+    ] {
+        for (url, code, said) in [
+            (None, 2, "Database pool is unavailable. DATABASE_URL is not configured."),
+            (Some(" "), 2, "DATABASE_URL is not configured."),
+            (Some("mysql://x"), 2, "DATABASE_URL: "),
+            (Some("postgresql://nobody@127.0.0.1:1/none"), 1, "127.0.0.1"),
+        ] {
+            let mut asked = program().args(arguments.iter().copied());
+            if let Some(url) = url {
+                asked = asked.env("DATABASE_URL", url);
+            }
+            let outcome = asked.run(BOUND).await.unwrap();
+            assert_eq!(outcome.code(), Some(code), "{arguments:?} {url:?}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains(said), "{arguments:?} {url:?}: {}", outcome.stderr);
+        }
+    }
+    std::fs::remove_file(&scratch).unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! `ledger keys` and `ledger token`.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ledger::Ledger;
@@ -13,8 +16,12 @@ use super::{say, told};
 /// Keys of the services that may ask.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Prints a new private key: keep it where only the service that signs reads it.
-    Generate,
+    /// Makes a new private key and prints it: keep it where only the service that signs reads it.
+    Generate {
+        /// Writes it into this new file, which only its owner may read, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Publishes the public half of a private key. One that was published before goes on being valid beside it.
     Publish {
         /// The file with the private key.
@@ -65,9 +72,22 @@ fn read(file: &PathBuf) -> Result<SigningKey, String> {
     SigningKey::parse(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-pub(crate) fn generate() -> Result<(), String> {
-    say(&SigningKey::generate().map_err(told)?.text());
-    Ok(())
+pub(crate) fn generate(out: Option<&Path>) -> Result<(), String> {
+    let text = SigningKey::generate().map_err(told)?.text();
+    let Some(path) = out else {
+        say(&text);
+        return Ok(());
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            format!("{} is there already, and was left as it is; name a new file", path.display())
+        }
+        _ => format!("{}: {error}; no key was made", path.display()),
+    })?;
+    writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(|error| {
+        format!("{}: {error}; what is there is no whole key: remove it and make another", path.display())
+    })
 }
 
 pub(crate) fn token(arguments: &TokenArguments) -> Result<(), String> {
@@ -84,7 +104,7 @@ pub(crate) fn token(arguments: &TokenArguments) -> Result<(), String> {
 pub(crate) async fn run(ledger: &Ledger, command: &KeysCommand) -> Result<(), String> {
     let session = ledger.application().get().await.map_err(told)?;
     match command {
-        KeysCommand::Generate => generate(),
+        KeysCommand::Generate { out } => generate(out.as_deref()),
         KeysCommand::Publish { key, kid, issuer, expires_at } => {
             let (x, y) = read(key)?.coordinates();
             match publish(&session, kid, issuer, (&x, &y), *expires_at).await.map_err(told)? {
@@ -96,5 +116,29 @@ pub(crate) async fn run(ledger: &Ledger, command: &KeysCommand) -> Result<(), St
             true => Ok(()),
             false => Err(format!("there is no key {kid} that stands")),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_written_for_its_owner_alone_and_over_nothing() {
+        let path = std::env::temp_dir().join(format!("ledger-{}.key", Uuid::new_v4()));
+        generate(Some(&path)).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let kept = std::fs::read(&path).unwrap();
+        let whole = read(&path).is_ok();
+        let again = generate(Some(&path)).unwrap_err();
+        let after = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((mode & 0o777, whole), (0o600, true));
+        assert!(again.contains("is there already, and was left as it is"), "{again}");
+        assert_eq!(kept, after);
+        let nowhere = generate(Some(&path.join("key"))).unwrap_err();
+        assert!(nowhere.ends_with("no key was made"), "{nowhere}");
     }
 }

@@ -4,8 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use vfs_client::store::Store;
 use vfs_client::task::Task;
-use vfs_client::transport::{Token, Transport};
-use vfs_client::{Device, DeviceError, Home};
+use vfs_client::{Device, DeviceError, Home, Identity};
 use vfs_core::client::{Failure, ReplyBody, Request};
 
 use super::{CommandError, say, say_json, told};
@@ -56,6 +55,7 @@ fn look(home: &Home) -> Result<Vec<Finding>, CommandError> {
         "directory",
         Ok(format!("{}, client {} of {}", home.path().display(), identity.client_id, identity.user_id)),
     )];
+    findings.push(finding("token", token(&identity)));
     let checked = Store::open(&home.store()).and_then(|store| store.check());
     findings.push(finding("store", checked.map(|()| "whole".to_owned()).map_err(|error| error.to_string())));
     let device = match Device::open(home.clone(), Box::new(told)) {
@@ -95,8 +95,11 @@ fn look(home: &Home) -> Result<Vec<Finding>, CommandError> {
             Err(format!("{refused} of {} were refused; see `vfs queue`", tasks.len()))
         },
     ));
+    let (mut waiting, mut bytes, well) = (0_usize, 0_u64, findings.len());
     for task in &tasks {
         if let Task::Attach(attach) = &task.task {
+            waiting += 1;
+            bytes += attach.size_bytes;
             let size = std::fs::metadata(device.bytes_path(attach)).map(|metadata| metadata.len());
             if size.as_ref().ok() != Some(&attach.size_bytes) {
                 let found = size.map_or_else(|error| error.to_string(), |size| format!("{size} bytes"));
@@ -105,20 +108,28 @@ fn look(home: &Home) -> Result<Vec<Finding>, CommandError> {
             }
         }
     }
+    if findings.len() == well {
+        findings.push(finding("bytes that wait", Ok(format!("{waiting} blobs, {bytes} bytes"))));
+    }
     for server in &identity.servers {
         findings.push(finding(format!("server {server}"), asked(&device, server)));
     }
     Ok(findings)
 }
 
+/// Whose the token is.
+fn token(identity: &Identity) -> Result<String, String> {
+    let place = identity.token().place();
+    match identity.transport(&identity.servers).token_of() {
+        Ok(Some(user)) => Ok(format!("of {user}, in {place}")),
+        Ok(None) => Ok(format!("in {place}; whose it is, only the server knows")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What one server says to this client.
 fn asked(device: &Device, server: &str) -> Result<String, String> {
-    let identity = device.identity();
-    let token = match &identity.token_file {
-        Some(path) => Token::File(path.clone()),
-        None => Token::Variable("VFS_TOKEN"),
-    };
-    let transport = Transport::new(&[server.to_owned()], token, &identity.client_id);
+    let transport = device.identity().transport(&[server.to_owned()]);
     let version = transport.ask("GET", "/v1/vfs/version", None).map_err(|error| match error.status() {
         Some(401) => "it does not take this token; get a new one from whoever runs the server".to_owned(),
         _ => error.to_string(),

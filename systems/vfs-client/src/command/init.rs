@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use uuid::Uuid;
+use vfs_client::transport::TransportError;
 use vfs_client::{Home, Identity};
 
 use super::{CommandError, open, say};
@@ -47,6 +48,14 @@ pub(crate) fn run(home: &Home, arguments: InitArguments) -> Result<(), CommandEr
     });
     let identity = Identity { user_id: arguments.user, client_id, servers: arguments.server, token_file };
     identity.options().map_err(CommandError::refused)?;
+    identity.transport(&identity.servers).refuse_other_users().map_err(|error| match error {
+        TransportError::OtherUser { place, theirs, ours } => CommandError::refused(format!(
+            "the token in {place} is of {theirs}, and --user says {ours}: {} was not made a client's. Give a token of \
+             {ours}, or say --user {theirs}",
+            home.path().display()
+        )),
+        error => CommandError::refused(error),
+    })?;
     home.make(&identity)?;
     open(home.clone())?;
     say(format!("{} is the client {} of {}", home.path().display(), identity.client_id, identity.user_id));

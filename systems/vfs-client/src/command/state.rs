@@ -270,6 +270,7 @@ fn differ(home: Home, before: &Path, after: Option<&Path>, is_json: bool) -> Res
 fn compare(home: Home, is_json: bool) -> Result<(), CommandError> {
     let device = open(home)?;
     let client = device.client();
+    device.transport().refuse_other_users().map_err(vfs_client::DeviceError::from)?;
     let (reply, _) = device.transport().exchange(&Request::Snapshot);
     let theirs = match reply.body {
         ReplyBody::Snapshot(Some(state)) => state,

@@ -394,3 +394,50 @@ async fn while_a_watch_finds_no_server_others_work_in_its_directory() {
     desk.good(&["--wait-ms", "5000", "mkdir", "/a"]).await;
     watching.kill().unwrap();
 }
+
+#[tokio::test]
+async fn a_client_never_works_with_the_token_of_somebody_else() {
+    let ground = Ground::new().await;
+    let server = ground.services[0].base.clone();
+    let [hers, his] = [ground.token_file("ada").await, ground.token_file("zed").await];
+    let desk = Vfs::at(ground.scratch.0.join("desk"));
+    let init = ["init", "--user", "zed", "--server", &server];
+    let with_hers = [&init[..], &["--token-file", hers.to_str().unwrap()]].concat();
+    let said = desk.bad(2, &with_hers).await;
+    assert!(said.contains("is of ada, and --user says zed") && said.contains("say --user ada"), "{said}");
+    let variable = desk.with("VFS_TOKEN", std::fs::read_to_string(&hers).unwrap().trim());
+    let said = variable.bad(2, &init).await;
+    assert!(said.contains("the token in VFS_TOKEN is of ada"), "{said}");
+    assert!(!desk.directory.exists(), "nothing is made for a token of somebody else");
+
+    desk.good(&[&init[..], &["--token-file", his.to_str().unwrap()]].concat()).await;
+    desk.good(&["mkdir", "/mine"]).await;
+    // A token can become another one after the client was made.
+    let kept = std::fs::read(&his).unwrap();
+    std::fs::copy(&hers, &his).unwrap();
+    for arguments in
+        [&["sync"][..], &["sync", "--watch"], &["sync", "--rematerialize"], &["state", "compare"]]
+    {
+        let said = desk.bad(2, arguments).await;
+        assert!(
+            said.contains("is of ada, and this client is of zed: no server was asked"),
+            "{arguments:?}: {said}"
+        );
+    }
+    let outcome = desk.run(&["doctor"]).await;
+    assert_eq!(outcome.code(), Some(1));
+    assert!(outcome.stdout.contains("✗ token: the token in "), "{}", outcome.stdout);
+    let pushed = "SELECT count(*) FROM vfs_crdt_ops";
+    assert_eq!(ground.database.value::<i64>(pushed).await, 0);
+    std::fs::write(&his, kept).unwrap();
+    desk.good(&["sync"]).await;
+    assert_eq!(ground.database.value::<i64>(pushed).await, 1);
+
+    // What is no web token names nobody: the server decides.
+    std::fs::write(&his, "opaque").unwrap();
+    let said = desk.bad(1, &["sync", "--tries", "1"]).await;
+    assert!(!said.contains("is of"), "{said}");
+    let outcome = desk.run(&["doctor"]).await;
+    assert!(outcome.stdout.contains("✓ token: in "), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("does not take this token"), "{}", outcome.stdout);
+}

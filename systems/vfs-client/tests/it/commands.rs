@@ -133,6 +133,7 @@ async fn a_doctor_looks_at_the_store_the_token_and_each_server() {
     desk.good(&["sync"]).await;
     let well = desk.good(&["doctor"]).await;
     assert!(well.contains("✓ store: whole") && well.matches("schema 27").count() == 2, "{well}");
+    assert!(well.contains("✓ token: of ada, in ") && well.contains("✓ bytes that wait: 0 blobs"), "{well}");
     ground.services[1].stop().await;
     let outcome = desk.run(&["doctor"]).await;
     assert_eq!(outcome.code(), Some(1));

@@ -132,6 +132,14 @@ pub enum BlobConfigError {
     Store(String),
 }
 
+impl BlobConfigError {
+    /// Whether nobody has said where blobs go: a server serves without them.
+    #[must_use]
+    pub fn is_unset(&self) -> bool {
+        matches!(self, Self::Missing(BUCKET))
+    }
+}
+
 impl BlobConfig {
     /// Reads the variables; blank ones count as unset.
     ///

@@ -108,8 +108,9 @@ impl BlobStore {
         let store: Arc<dyn ObjectStore> = match &config.provider {
             Provider::S3(s3) => Arc::new(s3_store(s3, &config)?),
             Provider::File { root } => {
-                std::fs::create_dir_all(root)
-                    .map_err(|error| BlobConfigError::Store(format!("{}: {error}", root.display())))?;
+                std::fs::create_dir_all(root).map_err(|error| {
+                    BlobConfigError::Store(format!("VFS_BLOB_FILE_ROOT {}: {error}", root.display()))
+                })?;
                 let files = LocalFileSystem::new_with_prefix(root).map_err(refused)?;
                 Arc::new(files.with_fsync(true))
             }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serving::{Ending, listen};
-use vfs_server::app::App;
+use vfs_server::app::{App, AppError};
 use vfs_server::config::Config;
 use vfs_server::serve::serve;
 
@@ -23,6 +23,7 @@ pub(super) async fn run() -> ExitCode {
     let address = config.listen;
     let app = match App::start(config).await {
         Ok(app) => Arc::new(app),
+        Err(error @ AppError::Blobs(_)) => return failed(&error.to_string(), USAGE),
         Err(error) => return failed(&error.to_string(), FAILED),
     };
     let listener = match listen(address).await {

@@ -180,6 +180,18 @@ async fn variables_that_cannot_be_followed_end_it_before_it_listens() {
         assert_eq!((outcome.code(), outcome.stdout.as_str()), (Some(2), ""));
         assert!(outcome.stderr.starts_with(&format!("vfs-server: {name}: ")), "{}", outcome.stderr);
     }
+    for (name, value) in [
+        ("VFS_BLOB_FILE_ROOT", ""),
+        ("VFS_BLOB_FILE_ROOT", "/dev/null/blobs"),
+        ("VFS_BLOB_ATTEMPTS", "often"),
+        ("VFS_BLOB_STORE_PROVIDER", "elsewhere"),
+    ] {
+        let serve = program(&ground).arg("serve").env("PORT", "0").env("VFS_BLOB_STORE_PROVIDER", "file");
+        let serve = serve.env("VFS_BLOB_FILE_ROOT", std::env::temp_dir());
+        let outcome = serve.env(name, value).run(BOUND).await.unwrap();
+        assert_eq!((outcome.code(), outcome.stdout.as_str()), (Some(2), ""), "{name}={value}: {outcome:?}");
+        assert!(outcome.stderr.contains(name), "{name}={value}: {}", outcome.stderr);
+    }
 }
 
 #[tokio::test]
