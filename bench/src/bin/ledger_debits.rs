@@ -76,13 +76,7 @@ fn tenant(number: u64) -> Uuid {
 
 /// What `pgbench` does for a debit, and what that is called.
 const PEERS: [(&str, &str); 3] = [
-    (
-        "a script of four statements",
-        "BEGIN;
-UPDATE raw_balances SET remaining = remaining - 1 WHERE lot = :lot AND remaining >= 1;
-INSERT INTO raw_journal (lot, amount) VALUES (:lot, 1);
-COMMIT;",
-    ),
+    ("a script of four statements", include_str!("ledger_debits/statements.sql")),
     ("one function", "SELECT raw_debit(:lot, 1);"),
     ("one function, a journal like the ledger's", "SELECT raw_entry(:lot, 1);"),
 ];
