@@ -218,7 +218,7 @@ struct Service {
 
 impl Service {
     async fn new(store: Kv) -> Result<Self, Failed> {
-        let app = App::new(store, &|_| None);
+        let app = App::new(store, &|name| (name == "MIGRATION_GIVES_WAY").then(|| "true".to_owned()));
         let migration = Migration::new(&app)?;
         let (user_name, email) = ("james".to_owned(), "james@example.org".to_owned());
         let (name, password) = (NAME.to_owned(), PASSWORD.to_owned());

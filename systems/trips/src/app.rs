@@ -81,7 +81,7 @@ impl App {
             auto: AutoSettings::read(environment),
             in_place: InPlaceMemory::default(),
             foreground: Foreground::default(),
-            gives_way: environment("MIGRATION_GIVES_WAY").as_deref() != Some("false"),
+            gives_way: environment("MIGRATION_GIVES_WAY").as_deref() == Some("true"),
         })
     }
 
@@ -96,13 +96,13 @@ impl App {
         &self.in_place
     }
 
-    /// Whether a migration gives way to requests: it does, unless `MIGRATION_GIVES_WAY` is `false`.
+    /// Whether a migration gives way to requests: `MIGRATION_GIVES_WAY` is exactly `true`.
     #[must_use]
     pub fn gives_way(&self) -> bool {
         self.gives_way
     }
 
-    /// The requests of users, to which a migration gives way.
+    /// The requests of users, to which a migration gives way where it does.
     #[must_use]
     pub fn foreground(&self) -> &Foreground {
         &self.foreground

@@ -39,7 +39,7 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// A migration gives way while a user waits for an answer.
+/// A migration that gives way does so while a user waits for an answer.
 async fn in_front(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let _in_flight = app.gives_way().then(|| app.foreground().enter());
     next.run(request).await
