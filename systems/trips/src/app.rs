@@ -161,6 +161,9 @@ impl App {
         id: &str,
         spellings: &[String],
     ) -> Result<Repaired, AppError> {
+        if !self.gives_way {
+            return self.repair_index(id, spellings).await;
+        }
         let gentle = self.foreground.gentle(self.store.clone());
         match index::repair_once(gentle.as_ref(), id, spellings, index::ROWS_GENTLE).await? {
             Some(repaired) => Ok(repaired),

@@ -147,22 +147,28 @@ fn the_freeze_waits_for_an_instance_that_hears_of_it_late() {
     });
 }
 
+/// A flattened database whose writes are held, and the way back to the whole copy, which somebody has approved.
+async fn frozen_and_approved() -> (FlattenStage, testkit::Program) {
+    let stage = flattened().await;
+    let freeze = ["run", "--stage", "freeze", "--apply", "--yes", "--actor", "alice"];
+    assert_eq!(stage.call(&stage.with_parameters(&freeze)).await.code(), Some(0));
+    let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
+    let shown = stage.call(&stage.with_parameters(&way)).await;
+    let way = stage.with_parameters(&way);
+    let way = if told(&shown).contains("--accept-loss") {
+        way.args(["--accept-loss", &figures(&told(&shown))])
+    } else {
+        way
+    };
+    assert_eq!(stage.call(&way).await.code(), Some(6));
+    stage.approve("go_back").await;
+    (stage, way)
+}
+
 #[test]
 fn writes_are_held_across_the_restore_and_until_the_new_epoch_has_begun() {
     on_stage(async {
-        let stage = flattened().await;
-        let freeze = ["run", "--stage", "freeze", "--apply", "--yes", "--actor", "alice"];
-        assert_eq!(stage.call(&stage.with_parameters(&freeze)).await.code(), Some(0));
-        let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
-        let shown = stage.call(&stage.with_parameters(&way)).await;
-        let way = stage.with_parameters(&way);
-        let way = if told(&shown).contains("--accept-loss") {
-            way.args(["--accept-loss", &figures(&told(&shown))])
-        } else {
-            way
-        };
-        assert_eq!(stage.call(&way).await.code(), Some(6));
-        stage.approve("go_back").await;
+        let (stage, way) = frozen_and_approved().await;
         let died = stage.call(&way.clone().env("TIDEGATE_CRASH", "gate_fenced:begin_epoch")).await;
         assert_eq!(died.code(), None, "{}", told(&died));
         // The row of before says that writes are let in; what the servers ask says no.
@@ -189,19 +195,7 @@ fn writes_are_held_across_the_restore_and_until_the_new_epoch_has_begun() {
 #[test]
 fn writes_are_let_in_only_when_everybody_who_reports_is_the_good_version_started_anew() {
     on_stage(async {
-        let stage = flattened().await;
-        let freeze = ["run", "--stage", "freeze", "--apply", "--yes", "--actor", "alice"];
-        assert_eq!(stage.call(&stage.with_parameters(&freeze)).await.code(), Some(0));
-        let way = ["rollback", "--way", "restore_all", "--apply", "--actor", "alice"];
-        let shown = stage.call(&stage.with_parameters(&way)).await;
-        let way = stage.with_parameters(&way);
-        let way = if told(&shown).contains("--accept-loss") {
-            way.args(["--accept-loss", &figures(&told(&shown))])
-        } else {
-            way
-        };
-        assert_eq!(stage.call(&way).await.code(), Some(6));
-        stage.approve("go_back").await;
+        let (stage, way) = frozen_and_approved().await;
         // Somebody who ran before is left, and the program deploys one instance of another version.
         let other = DEPLOYED.replace("deployed:1", "other:1").replace("'0.1.0'", "'0.0.9'");
         stage.redeploying(&format!("{DEPLOYED}; {other}"));
