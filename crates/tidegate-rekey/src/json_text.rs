@@ -123,7 +123,7 @@ fn spliced(text: &str, parts: &[(&str, &Value, &Value)]) -> Option<String> {
 struct Fields<'a>(Vec<&'a RawValue>);
 
 /// The fields of an object, as they are written, in order and with repeated keys.
-struct Named<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Named<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// The elements of an array, as they are written.
 struct Elements<'a>(Vec<&'a RawValue>);

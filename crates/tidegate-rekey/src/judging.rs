@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tidegate_store::kv::{Entry, Key, KvError, Namespace, UnixSecond, Version};
 
 use crate::asking::Asking;
+use crate::body::Body;
 use crate::claims::Answers;
 use crate::document::sha256;
 use crate::known::{Known, hash_of};
@@ -187,6 +188,7 @@ impl<'a> Judging<'a> {
                 subject: self.subject,
                 spelling: &item.spelling,
                 key: &item.key,
+                new_key: key.as_ref(),
                 source: &source,
                 destination: destination.as_ref().filter(|_| !rule.is_in_place()),
                 copied,
@@ -313,7 +315,7 @@ impl<'a> Judging<'a> {
         let sources = self.read(earlier.iter().map(|item| (item.rule, Some(item.key.clone())))).await?;
         for ((place, item), source) in places.into_iter().zip(earlier).zip(sources) {
             let (Some(rule), Some(source)) = (self.plan.rules.get(item.rule), source) else { continue };
-            let body = (!rule.opaque).then(|| serde_json::from_slice(&source.value).ok()).flatten();
+            let body = (!rule.opaque).then(|| Body::parse(&source.value).ok()).flatten();
             let (plan, subject, spelling) = (self.plan, self.subject, &*item.spelling);
             // How a decision rewrites it makes no difference to its time.
             let owner = Owner { plan, rule, subject, spelling, given: false };

@@ -82,7 +82,7 @@ impl Known {
             })?;
             self.next_chunk = self.next_chunk.max(number + 1);
             let settled: Vec<Settled> = read(key, entry)?;
-            settled.iter().for_each(|settled| self.ledger.add(settled));
+            settled.into_iter().for_each(|settled| self.ledger.add(settled));
         }
         Ok(())
     }
@@ -122,18 +122,14 @@ struct Places {
 
 impl Ledger {
     /// Takes one in, after all that were settled before it.
-    pub(crate) fn add(&mut self, settled: &Settled) {
+    pub(crate) fn add(&mut self, settled: Settled) {
         // In place there is no legacy key that stays behind.
         if settled.source == settled.destination {
             return;
         }
-        if !self.0.contains_key(&settled.namespace) {
-            self.0.insert(settled.namespace.clone(), Places::default());
-        }
-        if let Some(places) = self.0.get_mut(&settled.namespace) {
-            places.sources.insert(settled.source.clone(), Version(settled.version));
-            places.destinations.insert(settled.destination.clone());
-        }
+        let places = self.0.entry(settled.namespace).or_default();
+        places.sources.insert(settled.source, Version(settled.version));
+        places.destinations.insert(settled.destination);
     }
 
     pub(crate) fn version(&self, namespace: &Namespace, source: &Key) -> Option<Version> {

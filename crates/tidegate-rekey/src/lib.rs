@@ -112,6 +112,7 @@
 
 mod apply;
 mod asking;
+mod body;
 mod change_clock;
 mod claims;
 mod clean;

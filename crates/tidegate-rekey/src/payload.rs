@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tidegate_store::kv::{Entry, METADATA_MAX_BYTES, VALUE_MAX_BYTES};
 
+use crate::body::{Body, Found, PlainBody};
 use crate::json_text::{patched, replaced};
 use crate::{Plan, Reason, Rule, Subject};
 
@@ -13,8 +14,6 @@ use crate::{Plan, Reason, Rule, Subject};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Payload {
     pub(crate) value: Bytes,
-    /// The value, parsed; none for an opaque one.
-    pub(crate) body: Option<Value>,
     pub(crate) metadata: Option<String>,
 }
 
@@ -28,16 +27,21 @@ pub(crate) struct Owner<'a> {
     pub(crate) given: bool,
 }
 
-/// The record with the names in it replaced. `body` is its parsed value; none: it is opaque.
-pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<Value>) -> Result<Payload, Reason> {
-    let (value, after) = match body {
-        None => (source.value.clone(), None),
-        Some(mut body) => {
-            let text = String::from_utf8_lossy(&source.value);
-            let value = owner.rewrite(&text, &mut body).map_or_else(|| source.value.clone(), Bytes::from);
-            (value, Some(body))
+/// The record with the names in it replaced. None as its body: it is opaque.
+pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<Body<'_>>) -> Result<Payload, Reason> {
+    let text = match body {
+        None => None,
+        Some(Body::Plain(plain)) if !owner.plan.rewrite.may_change(owner.rule, plain.text()) => {
+            owner.rewrite_plain(&plain)
         }
+        Some(Body::Plain(_)) => {
+            let parsed = serde_json::from_slice(&source.value);
+            let mut parsed = parsed.map_err(|error| Reason::NotJson { message: error.to_string() })?;
+            owner.rewrite(&String::from_utf8_lossy(&source.value), &mut parsed)
+        }
+        Some(Body::Parsed(mut parsed)) => owner.rewrite(&String::from_utf8_lossy(&source.value), &mut parsed),
     };
+    let value = text.map_or_else(|| source.value.clone(), Bytes::from);
     let metadata = source.metadata.as_ref().map(|text| owner.rewrite_metadata(text));
     let too_large = |what: &str, bytes, limit| Err(Reason::TooLarge { what: what.to_owned(), bytes, limit });
     if value.len() > VALUE_MAX_BYTES {
@@ -47,7 +51,7 @@ pub(crate) fn rewritten(owner: Owner<'_>, source: &Entry, body: Option<Value>) -
         Some(text) if text.len() > METADATA_MAX_BYTES => {
             too_large("the metadata", text.len(), METADATA_MAX_BYTES)
         }
-        _ => Ok(Payload { value, body: after, metadata }),
+        _ => Ok(Payload { value, metadata }),
     }
 }
 
@@ -73,15 +77,43 @@ impl<'o> Owner<'o> {
         (!changed.is_empty()).then(|| replaced(text, body, &changed))
     }
 
+    /// As [`Owner::rewrite`], where the system itself changes nothing.
+    fn rewrite_plain(self, body: &PlainBody<'_>) -> Option<String> {
+        let id = &self.subject.id;
+        let mut changed: Vec<(usize, String)> = Vec::new();
+        for pointer in &self.rule.owner_pointers {
+            let Some(place) = body.place(pointer) else { continue };
+            let text = body.found(place).and_then(Found::as_str);
+            if self.is_given_by(pointer) || text.is_some_and(|text| self.is_old_name(text)) {
+                changed.retain(|(other, _)| *other != place);
+                changed.push((place, id.clone()));
+            }
+        }
+        for pointer in &self.rule.key_pointers {
+            let Some(place) = body.place(pointer) else { continue };
+            let before = changed.iter().find(|(other, _)| *other == place).map(|(_, text)| text.as_str());
+            let text = before.or_else(|| body.found(place)?.as_str());
+            if let Some(moved) = text.and_then(|key| self.moved_key(key)) {
+                changed.retain(|(other, _)| *other != place);
+                changed.push((place, moved));
+            }
+        }
+        if changed.is_empty() { None } else { body.with(changed) }
+    }
+
+    /// Whether a pointer leads to whom a record names, and a decision gave it to the subject: whoever decided that it is
+    /// the subject's decided that whom it names is not the owner.
+    fn is_given_by(self, pointer: &String) -> bool {
+        self.given && self.rule.proof_pointers.contains(pointer)
+    }
+
     /// Replaces what the rule points at; which pointers did.
     fn follow_pointers(self, body: &mut Value) -> Vec<&'o str> {
         let id = &self.subject.id;
         let mut changed = Vec::new();
         for pointer in &self.rule.owner_pointers {
             let Some(found) = body.pointer_mut(pointer) else { continue };
-            // Whoever decided that the record is the subject's decided that whom it names is not the owner.
-            let is_decided = self.given && self.rule.proof_pointers.contains(pointer);
-            if is_decided || found.as_str().is_some_and(|text| self.is_old_name(text)) {
+            if self.is_given_by(pointer) || found.as_str().is_some_and(|text| self.is_old_name(text)) {
                 *found = Value::from(id.as_str());
                 changed.push(pointer.as_str());
             }

@@ -14,6 +14,13 @@ pub trait Rewrite: Send + Sync + Debug {
         record.to_owned()
     }
 
+    /// Whether [`Rewrite::body`] may change anything in a body of this text, which is an object with nothing nested or
+    /// escaped in it. Where it says no, the body is not built up in memory.
+    fn may_change(&self, rule: &Rule, text: &str) -> bool {
+        let _ = (rule, text);
+        true
+    }
+
     /// Whether [`Rewrite::body`] changes anything in this one. Where it says no, the body is not compared with itself.
     fn changes(&self, rule: &Rule, subject: &Subject, spelling: &str, body: &Value) -> bool {
         let _ = (rule, subject, spelling, body);
@@ -31,6 +38,10 @@ pub trait Rewrite: Send + Sync + Debug {
 pub struct Plain;
 
 impl Rewrite for Plain {
+    fn may_change(&self, _rule: &Rule, _text: &str) -> bool {
+        false
+    }
+
     fn changes(&self, _rule: &Rule, _subject: &Subject, _spelling: &str, _body: &Value) -> bool {
         false
     }

@@ -108,10 +108,10 @@ impl Rule {
         rewrite: &dyn Rewrite,
     ) -> Option<String> {
         match &self.kind {
-            Kind::Prefixed { .. } => {
-                let record = key.strip_prefix(self.keys_of(spelling).as_str())?;
+            Kind::Prefixed { prefix } => {
+                let record = key.strip_prefix(prefix.as_str())?.strip_prefix(spelling)?.strip_prefix(':')?;
                 let record = rewrite.record_id(self, subject, spelling, record);
-                Some(format!("{}{record}", self.keys_of(&subject.id)))
+                Some([prefix, subject.id.as_str(), ":", &record].concat())
             }
             Kind::Single { .. } => (key == self.keys_of(spelling)).then(|| self.keys_of(&subject.id)),
             Kind::InPlace { .. } => None,

@@ -82,7 +82,7 @@ impl Run<'_> {
             };
             match &committed {
                 Committed::Done => {
-                    self.take_in(&draft, &counts, is_first);
+                    self.take_in(&mut draft, &counts, is_first);
                     ahead = next.transpose()?;
                     // What it judged by has changed.
                     if ahead.as_ref().is_some_and(|ahead| ahead.judged_beside(&draft)) {
@@ -145,7 +145,7 @@ impl Run<'_> {
     }
 
     /// Takes in what a written batch changed.
-    fn take_in(&mut self, draft: &Draft, counts: &Counts, is_first: bool) {
+    fn take_in(&mut self, draft: &mut Draft, counts: &Counts, is_first: bool) {
         self.iterations += 1;
         self.spent = self.spent.saturating_add(self.share(draft));
         self.last_key = draft.last_key();
@@ -161,7 +161,7 @@ impl Run<'_> {
         self.forced.extend(forced.cloned());
         if !draft.settled.is_empty() {
             self.known.next_chunk += 1;
-            draft.settled.iter().for_each(|settled| self.known.ledger.add(settled));
+            std::mem::take(&mut draft.settled).into_iter().for_each(|settled| self.known.ledger.add(settled));
         }
         for (hash, held) in &draft.held {
             match held {

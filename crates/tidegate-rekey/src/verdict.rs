@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tidegate_store::kv::{Entry, Key, UnixSecond, Version};
 
+use crate::body::{Body, Found};
 use crate::change_clock::changed_at;
 use crate::claims::{Answers, Claim};
 use crate::payload::{Owner, Payload, rewritten};
@@ -22,6 +23,8 @@ pub struct Case<'a> {
     pub spelling: &'a str,
     /// Its key.
     pub key: &'a Key,
+    /// Its new key, if somebody has asked for it already.
+    pub new_key: Option<&'a Key>,
     /// The record.
     pub source: &'a Entry,
     /// What stands at the new key. In place: nothing.
@@ -110,10 +113,10 @@ fn judged(case: &Case<'_>) -> Result<Verdict, Verdict> {
         return Err(Verdict::Left);
     }
     let given = case.decision == Some(Decided::Given);
-    let body: Option<Value> = match rule.opaque {
+    let body: Option<Body<'_>> = match rule.opaque {
         true => None,
         false => Some(
-            serde_json::from_slice(&source.value)
+            Body::parse(&source.value)
                 .map_err(|error| Verdict::Failed(Reason::NotJson { message: error.to_string() }))?,
         ),
     };
@@ -121,9 +124,12 @@ fn judged(case: &Case<'_>) -> Result<Verdict, Verdict> {
     if rule.is_in_place() && spellings.is_empty() && !(given && names_another(case, body.as_ref())) {
         return Err(Verdict::NotOurs);
     }
-    let key = rule
-        .destination(case.subject, case.spelling, case.key, &*case.plan.rewrite)
-        .map_err(Verdict::Failed)?;
+    let key = match case.new_key {
+        Some(key) => key.clone(),
+        None => rule
+            .destination(case.subject, case.spelling, case.key, &*case.plan.rewrite)
+            .map_err(Verdict::Failed)?,
+    };
     // Whose it is was settled when this very record was copied. Accounts that came since change nothing.
     let is_settled = !rule.is_in_place() && case.copied.source == Some(source.version);
     if !given && !is_settled {
@@ -160,7 +166,11 @@ fn compared(
         return Err(Verdict::Identical);
     }
     let there = serde_json::from_slice::<Value>(&destination.value);
-    if same_rest && payload.body.is_some() && payload.body.as_ref() == there.as_ref().ok() {
+    let body = match case.rule.opaque {
+        true => None,
+        false => serde_json::from_slice::<Value>(&payload.value).ok(),
+    };
+    if same_rest && body.is_some() && body.as_ref() == there.as_ref().ok() {
         return Err(Verdict::Identical);
     }
     // Dealt with once: what stands there came from this very record or was newer, and was changed there since, by
@@ -168,7 +178,7 @@ fn compared(
     if is_settled {
         return Err(Verdict::SkippedNewer);
     }
-    let Some(body) = &payload.body else { return Err(Verdict::Conflict(Reason::NoClock)) };
+    let Some(body) = &body else { return Err(Verdict::Conflict(Reason::NoClock)) };
     let there = there
         .map_err(|error| Verdict::Conflict(Reason::DestinationNotJson { message: error.to_string() }))?;
     match (changed_at(case.rule, body), changed_at(case.rule, &there)) {
@@ -190,31 +200,31 @@ fn same_metadata(one: Option<&str>, other: Option<&str>) -> bool {
 }
 
 /// Whom the body names, where it names anybody.
-fn named<'b>(case: &Case<'_>, body: Option<&'b Value>) -> Vec<&'b Value> {
+fn named<'b>(case: &Case<'_>, body: Option<&'b Body<'_>>) -> Vec<Found<'b>> {
     let Some(body) = body else { return Vec::new() };
-    case.rule.proof_pointers.iter().filter_map(|pointer| body.pointer(pointer)).collect()
+    case.rule.proof_pointers.iter().filter_map(|pointer| body.at(pointer)).collect()
 }
 
 /// The spellings that the body names.
-fn named_spellings<'b>(case: &Case<'_>, body: Option<&'b Value>) -> Vec<&'b str> {
-    let texts = named(case, body).into_iter().filter_map(Value::as_str);
+fn named_spellings<'b>(case: &Case<'_>, body: Option<&'b Body<'_>>) -> Vec<&'b str> {
+    let texts = named(case, body).into_iter().filter_map(Found::as_str);
     texts.filter(|text| case.subject.is_spelling(text)).collect()
 }
 
 /// Whether the body names anybody besides the subject's id.
-fn names_another(case: &Case<'_>, body: Option<&Value>) -> bool {
+fn names_another(case: &Case<'_>, body: Option<&Body<'_>>) -> bool {
     named(case, body).iter().any(|value| value.as_str() != Some(case.subject.id.as_str()))
 }
 
 /// Whether a record is provably the subject's.
-fn owned(case: &Case<'_>, body: Option<&Value>, spellings: &[&str]) -> Result<(), Reason> {
+fn owned(case: &Case<'_>, body: Option<&Body<'_>>, spellings: &[&str]) -> Result<(), Reason> {
     let subject = case.subject;
     let mut names_id = false;
     for value in named(case, body) {
         match value.as_str() {
             Some(text) if text == subject.id => names_id = true,
             Some(text) if subject.is_spelling(text) => {}
-            _ => return Err(Reason::OtherOwner { named: shortened(value) }),
+            _ => return Err(Reason::OtherOwner { named: value.told() }),
         }
     }
     if names_id {
@@ -239,9 +249,4 @@ fn owned(case: &Case<'_>, body: Option<&Value>, spellings: &[&str]) -> Result<()
         }
     }
     Ok(())
-}
-
-fn shortened(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.chars().take(80).collect()
 }

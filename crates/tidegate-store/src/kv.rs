@@ -36,9 +36,9 @@ pub const BATCH_MAX: usize = 1000;
 /// A store that several hold.
 pub type Kv = Arc<dyn KvStore>;
 
-/// A namespace of keys: 1 to 64 letters, digits, `_` and `-`.
+/// A namespace of keys: 1 to 64 letters, digits, `_` and `-`. Copies share its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Namespace(String);
+pub struct Namespace(Arc<str>);
 
 impl Namespace {
     /// The namespace of this name.
@@ -51,7 +51,7 @@ impl Namespace {
         if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
             return Err(KvError::BadNamespace { name });
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// Its name.
@@ -67,9 +67,9 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// A key: 1 to [`KEY_MAX_BYTES`] bytes of UTF-8, without U+0000. Keys are ordered by their bytes.
+/// A key: 1 to [`KEY_MAX_BYTES`] bytes of UTF-8, without U+0000. Keys are ordered by their bytes. Copies share its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(String);
+pub struct Key(Arc<str>);
 
 impl Key {
     /// The key of this text.
@@ -85,7 +85,7 @@ impl Key {
         } else if text.contains('\0') {
             "it has a NUL in it"
         } else {
-            return Ok(Self(text));
+            return Ok(Self(text.into()));
         };
         Err(KvError::BadKey { key: text.chars().take(80).collect(), reason })
     }

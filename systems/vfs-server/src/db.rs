@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use futures_util::future::join;
 use tidegate_store::postgres::{
     Answer as Said, Failure, FromSql, Row, Session, TxAttempts, TxError, TxOptions, TxOutcome,
 };
@@ -122,18 +123,24 @@ static OPTIONS: LazyLock<TxOptions> = LazyLock::new(|| TxOptions {
 /// In pieces, and not as a function that takes a closure: a future that calls an async closure cannot be shown to be
 /// `Send` where the closure borrows, and the routes' futures must be.
 #[derive(Debug)]
-pub struct Write<'a>(TxAttempts<'a>);
+pub struct Write<'a> {
+    session: &'a Session,
+    attempts: TxAttempts<'a>,
+}
+
+/// The freeze's lock, which every write holds, shared.
+const ENTER: &str = "SELECT pg_try_advisory_xact_lock_shared(7337001)";
 
 impl<'a> Write<'a> {
     /// No attempt yet. `opening` is SQL text that goes out with BEGIN, behind the freeze's lock; it may be empty.
     #[must_use]
     pub fn new(session: &'a Session, name: &'a str, opening: &str) -> Write<'a> {
-        let mut begin = include_str!("db/sql/enter.sql").trim_end().to_owned();
+        let mut begin = ENTER.to_owned();
         if !opening.is_empty() {
             begin.push_str("; ");
             begin.push_str(opening);
         }
-        Write(TxAttempts::new(session, name, &OPTIONS, &begin))
+        Write { session, attempts: TxAttempts::new(session, name, &OPTIONS, &begin) }
     }
 
     /// Begins an attempt.
@@ -141,7 +148,7 @@ impl<'a> Write<'a> {
     /// # Errors
     /// [`Trouble`], to be handed to [`Write::end`]; frozen writes are [`Trouble::Refused`].
     pub async fn begin(&mut self) -> Result<(), Trouble> {
-        thawed(&self.0.begin().await?)
+        self.begin_with(async { Ok(()) }).await
     }
 
     /// As [`Write::begin`], with a look at the data that goes out behind the opening: [`TxAttempts::begin_with`].
@@ -152,14 +159,24 @@ impl<'a> Write<'a> {
         &mut self,
         look: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Trouble> {
-        let (said, seen) = self.0.begin_with(look).await?;
-        thawed(&said)?;
-        Ok(seen)
+        // A statement that the server keeps: as text it would be planned anew for every write, which takes longer than
+        // the rest of the beginning.
+        let frozen = self.session.ready(include_str!("db/sql/frozen_for.sql"), &[]).await?;
+        let frozen = self.session.query_ready(&frozen, &[]);
+        let (said, (frozen, seen)) = self
+            .attempts
+            .begin_with(async {
+                let (frozen, seen) = join(frozen, look).await;
+                Ok((frozen?, seen))
+            })
+            .await?;
+        thawed(&said, &frozen)?;
+        Ok(seen?)
     }
 
     /// Ends the attempt as its body ended. `None`: it is to be begun again.
     pub async fn end<T>(&mut self, ended: Result<T, Trouble>) -> Option<Result<T, Trouble>> {
-        self.0.end(ended).await.map(told)
+        self.attempts.end(ended).await.map(told)
     }
 
     /// Ends the attempt behind its last statement, which goes out with COMMIT: [`TxAttempts::end_behind`]. `None`: it is
@@ -168,7 +185,7 @@ impl<'a> Write<'a> {
         &mut self,
         last: impl Future<Output = Result<T, Failure>>,
     ) -> Option<Result<T, Trouble>> {
-        self.0.end_behind(last).await.map(told)
+        self.attempts.end_behind(last).await.map(told)
     }
 }
 
@@ -198,15 +215,17 @@ macro_rules! transact {
 }
 pub(crate) use transact;
 
-/// Whether writes are let in, by the answers of the opening behind BEGIN: whether the freeze's lock was had, which
-/// nobody waits for, since a migration may hold it long; and blank, or the seconds for which they are frozen yet.
-fn thawed(said: &[Said]) -> Result<(), Trouble> {
-    let single = |at: usize| said.get(at).and_then(|answer| answer.single());
-    match (single(0), single(1)) {
-        (_, Some(Some(seconds))) => Err(ApiError::frozen(seconds.parse().unwrap_or(1)).into()),
-        (Some(Some("t")), Some(None)) => Ok(()),
-        (Some(_), Some(None)) => Err(ApiError::unavailable(HELD, HELD_RETRY_S).into()),
-        _ => Err(Trouble::Broken("the row of vfs_freeze is missing".to_owned())),
+/// Whether writes are let in, by the first answer behind BEGIN: whether the freeze's lock was had, which nobody waits for,
+/// since a migration may hold it long; and by the seconds for which they are frozen yet, if they are.
+fn thawed(said: &[Said], frozen: &[Row]) -> Result<(), Trouble> {
+    let row = frozen.first().ok_or_else(|| Trouble::Broken("the row of vfs_freeze is missing".to_owned()))?;
+    if let Some(seconds) = column::<Option<i64>>(row, 0)? {
+        return Err(ApiError::frozen(u64::try_from(seconds).unwrap_or(1)).into());
+    }
+    match said.first().and_then(Said::single) {
+        Some(Some("t")) => Ok(()),
+        Some(_) => Err(ApiError::unavailable(HELD, HELD_RETRY_S).into()),
+        None => Err(Trouble::Broken("the freeze's lock was not answered".to_owned())),
     }
 }
 

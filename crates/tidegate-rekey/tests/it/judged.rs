@@ -28,6 +28,7 @@ fn judged(change: impl Fn(&mut Entry, &mut Copied, &mut Answers), now: i64) -> V
         rule: &plan.rules[0],
         subject: &subject,
         spelling: "James",
+        new_key: None,
         key: &Key::new("trip:James:1").unwrap(),
         source: &source,
         destination: None,

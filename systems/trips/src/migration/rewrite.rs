@@ -25,6 +25,10 @@ impl Rewrite for SyncedIds {
         }
     }
 
+    fn may_change(&self, rule: &Rule, text: &str) -> bool {
+        has_ids(rule) && text.contains(SYNCED)
+    }
+
     fn changes(&self, rule: &Rule, _subject: &Subject, _spelling: &str, body: &Value) -> bool {
         let is_synced = |pointer: &&str| {
             body.pointer(pointer).and_then(Value::as_str).is_some_and(|id| id.starts_with(SYNCED))

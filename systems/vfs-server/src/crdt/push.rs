@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
-use tidegate_store::postgres::{Failure, Pool, Ready, Session, Type, quote_literal};
+use tidegate_store::postgres::{Failure, Pool, Ready, Session, TxError as _, Type, quote_literal};
 use vfs_core::{Operation, PushReply, PushRequest, PushStatus, Pushed};
 
 use crate::db::{Trouble, Write, column};
@@ -71,38 +71,11 @@ pub async fn push(pool: &Pool, user: &str, requests: &[&PushRequest]) -> Result<
     let session = pool.get_to_write().await?;
     let session: &Session = &session;
     let statements = Statements::ready(session).await?;
-    let mut write = Write::new(session, "push", &lock);
-    let statuses = loop {
-        let asked = requests.iter().map(|request| known(session, &statements.known, user, request));
-        let begun = write.begin_with(try_join_all(asked)).await;
-        let decided = begun.map(|known| decide_all(requests, known));
-        let ended = match decided {
-            Err(trouble) => write.end(Err(trouble)).await,
-            Ok(statuses) => {
-                let applied = requests.iter().zip(&statuses).map(|(request, (statuses, _))| {
-                    (request.client_id.as_str(), Applied::of(request, statuses))
-                });
-                let applied: Vec<(&str, Applied<'_>)> =
-                    applied.filter(|(_, applied)| !applied.is_empty()).collect();
-                if applied.is_empty() {
-                    write.end(Ok(statuses)).await
-                } else {
-                    let appended = applied
-                        .iter()
-                        .map(|(replica, applied)| applied.append(session, &statements.append, user, replica));
-                    let appended = try_join_all(appended);
-                    write
-                        .end_behind(async {
-                            let epoch = appended.await?.into_iter().max().unwrap_or_default();
-                            Ok(statuses.into_iter().map(|(statuses, _)| (statuses, epoch)).collect())
-                        })
-                        .await
-                }
-            }
-        };
-        if let Some(outcome) = ended {
-            break outcome?;
-        }
+    let attempt = |repeats| write_down(session, &statements, &lock, user, requests, repeats);
+    let statuses = match attempt(Repeats::Behind).await {
+        // What looked new by its number was pushed before, as the index of the operations' ids says.
+        Err(trouble) if is_repeat(&trouble) => attempt(Repeats::Anywhere).await?,
+        outcome => outcome?,
     };
     let told = requests.iter().zip(statuses).map(|(request, (statuses, epoch))| {
         let results = request.operations.iter().zip(statuses);
@@ -110,6 +83,57 @@ pub async fn push(pool: &Pool, user: &str, requests: &[&PushRequest]) -> Result<
         (PushReply { client_id: request.client_id.clone(), results }, epoch)
     });
     Ok(told.collect())
+}
+
+/// Which operations of a push may have been pushed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// Only those of a push with a number that is not above its replica's newest: whatever a client repeats is there.
+    Behind,
+    /// Any: a client gave an operation another number, or another replica pushed it.
+    Anywhere,
+}
+
+/// Whether an operation was to be appended that is there already.
+fn is_repeat(trouble: &Trouble) -> bool {
+    trouble.failure().and_then(Failure::constraint) == Some("vfs_crdt_ops_client_op_idx")
+}
+
+/// Decides and appends, in one transaction. Returns what became of each operation of each push, and the epoch.
+async fn write_down(
+    session: &Session,
+    statements: &Statements,
+    lock: &str,
+    user: &str,
+    requests: &[&PushRequest],
+    repeats: Repeats,
+) -> Result<Vec<(Vec<PushStatus>, i32)>, Trouble> {
+    let mut write = Write::new(session, "push", lock);
+    loop {
+        let asked = requests.iter().map(|request| known(session, &statements.known, user, request, repeats));
+        let begun = write.begin_with(try_join_all(asked)).await;
+        let decided = begun.map(|known| decide_all(requests, known));
+        let ended = match decided {
+            Err(trouble) => write.end(Err(trouble)).await,
+            Ok(statuses) => {
+                let applied = Applied::of(requests, &statuses);
+                if applied.is_empty() {
+                    write.end(Ok(statuses)).await
+                } else {
+                    let appended = applied.append(session, &statements.append, user);
+                    write
+                        .end_behind(async {
+                            let epoch = appended.await?;
+                            Ok(statuses.into_iter().map(|(statuses, _)| (statuses, epoch)).collect())
+                        })
+                        .await
+                }
+            }
+        };
+        if let Some(outcome) = ended {
+            return outcome;
+        }
+    }
 }
 
 /// What becomes of the operations of each push of one user: one that is applied counts for the pushes behind it.
@@ -141,11 +165,11 @@ struct Statements {
 
 impl Statements {
     async fn ready(session: &Session) -> Result<Statements, Failure> {
-        const KNOWN: [Type; 4] = [Type::TEXT, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT];
+        const KNOWN: [Type; 5] = [Type::TEXT, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT, Type::INT8];
         const APPEND: [Type; 11] = [
             Type::TEXT,
-            Type::TEXT,
             Type::INT4,
+            Type::TEXT_ARRAY,
             Type::TEXT_ARRAY,
             Type::TEXT_ARRAY,
             Type::TEXT_ARRAY,
@@ -168,16 +192,22 @@ async fn known(
     statement: &Ready,
     user: &str,
     request: &PushRequest,
+    repeats: Repeats,
 ) -> Result<Known, Failure> {
     let valid = request.operations.iter().filter_map(|pushed| match pushed {
         Pushed::Valid(operation) => Some(operation),
         Pushed::Invalid { .. } => None,
     });
+    let oldest_write = match repeats {
+        Repeats::Behind => valid.clone().map(|operation| operation.write_id.get()).min().unwrap_or_default(),
+        Repeats::Anywhere => 0,
+    };
+    let oldest_write = i64::try_from(oldest_write).unwrap_or(i64::MAX);
     let (items, ids): (BTreeSet<&str>, Vec<&str>) =
         valid.map(|operation| (operation.item_id.as_str(), operation.op_id.as_str())).unzip();
     let items: Vec<&str> = items.into_iter().collect();
     let client = request.client_id.as_str();
-    let rows = session.query_ready(statement, &[&user, &items, &ids, &client]).await?;
+    let rows = session.query_ready(statement, &[&user, &items, &ids, &client, &oldest_write]).await?;
     let mut known = Known::default();
     for row in &rows {
         let (kind, id, number): (i32, String, i64) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
@@ -194,6 +224,7 @@ async fn known(
 /// The operations that are applied, column by column.
 #[derive(Default)]
 struct Applied<'a> {
+    replicas: Vec<&'a str>,
     op_ids: Vec<&'a str>,
     items: Vec<&'a str>,
     types: Vec<&'a str>,
@@ -205,10 +236,15 @@ struct Applied<'a> {
 }
 
 impl<'a> Applied<'a> {
-    fn of(request: &'a PushRequest, statuses: &[PushStatus]) -> Applied<'a> {
+    fn of(requests: &[&'a PushRequest], statuses: &[(Vec<PushStatus>, i32)]) -> Applied<'a> {
         let mut applied = Applied::default();
-        for (pushed, status) in request.operations.iter().zip(statuses) {
+        let each = requests.iter().zip(statuses).flat_map(|(request, (statuses, _))| {
+            let replica = request.client_id.as_str();
+            request.operations.iter().zip(statuses).map(move |(pushed, status)| (replica, pushed, status))
+        });
+        for (replica, pushed, status) in each {
             let (Pushed::Valid(operation), PushStatus::Applied) = (pushed, status) else { continue };
+            applied.replicas.push(replica);
             let principal = operation.change.principal();
             applied.op_ids.push(operation.op_id.as_str());
             applied.items.push(operation.item_id.as_str());
@@ -226,22 +262,16 @@ impl<'a> Applied<'a> {
         self.op_ids.is_empty()
     }
 
-    /// Appends them to the feed, in their order, and notes the newest write. Returns the epoch.
-    async fn append(
-        &self,
-        session: &Session,
-        statement: &Ready,
-        user: &str,
-        replica: &str,
-    ) -> Result<i32, Failure> {
+    /// Appends them to the feed, in their order, and notes the newest write of each replica. Returns the epoch.
+    async fn append(&self, session: &Session, statement: &Ready, user: &str) -> Result<i32, Failure> {
         let count = i32::try_from(self.op_ids.len()).unwrap_or(i32::MAX);
         let rows = session
             .query_ready(
                 statement,
                 &[
                     &user,
-                    &replica,
                     &count,
+                    &self.replicas,
                     &self.op_ids,
                     &self.items,
                     &self.types,

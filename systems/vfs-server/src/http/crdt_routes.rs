@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 use vfs_core::guardrail::is_signature;
-use vfs_core::{ClientId, PushRequest, ReconcileRequest};
+use vfs_core::{ClientId, PushReply, PushRequest, ReconcileRequest};
 
 use super::answer::{Answer, ApiError};
 use super::body::JsonBody;
@@ -80,7 +80,16 @@ pub(super) async fn push(
     let pushed = app.push_lanes().push(app.pool(), caller.user_id(), request).await;
     let (reply, epoch) = pushed.map_err(|trouble| trouble.or(PUSH_FAILED))?;
     app.saw_feed_epoch(epoch);
-    to_answer(&reply, epoch, PUSH_FAILED)
+    written(&OfEpoch { reply, feed_epoch: epoch }, epoch, PUSH_FAILED)
+}
+
+/// The answer to a push, and the epoch that it is of.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfEpoch {
+    #[serde(flatten)]
+    reply: PushReply,
+    feed_epoch: i32,
 }
 
 /// `POST /crdt/reconcile`.
@@ -123,9 +132,4 @@ pub(super) async fn guardrails(
 
 fn written(body: &impl Serialize, epoch: i32, failed: &'static str) -> Result<Answer, ApiError> {
     Answer::written(body, epoch).map_err(|error| Trouble::Broken(error.to_string()).or(failed))
-}
-
-fn to_answer(body: &impl Serialize, epoch: i32, failed: &'static str) -> Result<Answer, ApiError> {
-    let body = serde_json::to_value(body).map_err(|error| Trouble::Broken(error.to_string()).or(failed))?;
-    Ok(Answer::ok(body).of_epoch(epoch))
 }

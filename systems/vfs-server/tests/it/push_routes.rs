@@ -119,10 +119,10 @@ async fn a_repeat_is_known_also_under_another_write_id_and_write_ids_only_rise()
     assert_eq!(ada.push("b", std::slice::from_ref(&other)).await, ["applied"]);
     other["opId"] = json!("a-5");
     other["writeId"] = json!(2);
-    assert_eq!(ada.push("b", &[other]).await, ["alreadyApplied"]);
+    assert_eq!(ada.push("b", &[other, link("b", 3, "file", "q")]).await, ["alreadyApplied", "applied"]);
     let page = ada.get(PULL).await.good();
-    assert_eq!(page["lastReconciledWriteIds"], json!({ "a": 5, "b": 1 }));
-    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert_eq!(page["lastReconciledWriteIds"], json!({ "a": 5, "b": 3 }));
+    assert_eq!(page["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -1,4 +1,3 @@
-SELECT pg_try_advisory_xact_lock_shared(7337001);
 SELECT CASE WHEN until > clock_timestamp() THEN ceil(extract(epoch FROM until - clock_timestamp()))::bigint END
 FROM (
     -- A restore brings back the row of before; what is set on the database itself stays.
