@@ -134,7 +134,8 @@ impl Run<'_> {
 
     /// Records of the next batch, at most.
     fn limit(&self, is_alone: bool) -> usize {
-        let gentle = if self.rekey.foreground.is_busy() { GENTLE_RECORDS } else { DRAFT_RECORDS_MAX };
+        let is_waited_for = self.rekey.foreground.is_busy(&self.subject.id);
+        let gentle = if is_waited_for { GENTLE_RECORDS } else { DRAFT_RECORDS_MAX };
         if is_alone { 1 } else { self.bounds.batch.min(gentle) }
     }
 

@@ -101,7 +101,7 @@ async fn a_run_gives_way_to_requests_in_small_batches_that_cost_it_no_more_of_it
     let foreground = Foreground::default();
     let rekey = world.rekey().giving_way_to(&foreground);
     let one = || Bounds { batch: 150, iterations: 1, held_to: None };
-    let request = foreground.enter();
+    let request = foreground.enter("u-1");
     let report = rekey.apply(&james(), one(), "jane").await.unwrap();
     // It ends behind the small batch that reaches the 150.
     assert_eq!((report.stopped, report.migrated, report.iterations), (Some(Stopped::Iterations), 160, 5));

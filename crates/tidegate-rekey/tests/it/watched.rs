@@ -91,12 +91,12 @@ impl KvStore for Watched {
         self.inner.now().await
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         self.operation()?;
-        let found = self.inner.get_many(namespace, keys).await?;
+        let found = self.inner.get_some(namespace, keys).await?;
         let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
         self.largest.fetch_max(bytes, Ordering::SeqCst);
-        self.read.fetch_add(keys.len(), Ordering::SeqCst);
+        self.read.fetch_add(found.len(), Ordering::SeqCst);
         Ok(found)
     }
 
