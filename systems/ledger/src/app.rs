@@ -6,7 +6,7 @@ use crate::keys::Keys;
 use crate::operations::{Ledger, LedgerError};
 
 /// The migration that this service needs.
-pub const SCHEMA_NEEDED: &str = "0018";
+pub const SCHEMA_NEEDED: &str = "0019";
 
 /// Why the service could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ impl App {
     /// [`LedgerError`].
     pub async fn is_ready(&self) -> Result<bool, LedgerError> {
         let session = self.ledger.application().get().await?;
-        let sql = "SELECT to_regprocedure('app.debit_many(uuid, text[], bigint[])') IS NOT NULL";
+        let sql = "SELECT to_regclass('public.tenant_totals') IS NOT NULL";
         let rows = session.query(sql, &[]).await?;
         Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false))
     }

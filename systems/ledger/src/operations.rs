@@ -42,6 +42,9 @@ pub enum LedgerError {
     /// Nothing was asked: too many of the tenant's requests wait already.
     #[error("too many requests of this tenant wait already; ask again later, with the same key")]
     Crowded,
+    /// Nothing was done: a lock of the tenant's was not free in time.
+    #[error("the tenant's rows are locked by another transaction; nothing was done, try again later")]
+    Held,
     /// Nothing was asked: whoever reads the keys of services does not come back.
     #[error("the keys of services could not be read in time; ask again later, and look at the database")]
     KeysUnread,
@@ -62,6 +65,7 @@ impl LedgerError {
             LedgerError::Answer(what) => LedgerError::Answer(what.clone()),
             LedgerError::NoSystem => LedgerError::NoSystem,
             LedgerError::Crowded => LedgerError::Crowded,
+            LedgerError::Held => LedgerError::Held,
             LedgerError::KeysUnread => LedgerError::KeysUnread,
         }
     }
@@ -142,6 +146,7 @@ pub struct Ledger {
     application: Pool,
     system: Option<Pool>,
     lanes: Lanes,
+    notices: Lanes,
 }
 
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -162,7 +167,7 @@ impl Ledger {
         };
         let application = pool(&config.application, "ledger")?;
         let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
-        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max) })
+        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max), notices: Lanes::single() })
     }
 
     /// Sessions of the application.
@@ -181,6 +186,11 @@ impl Ledger {
 
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.lanes
+    }
+
+    /// Where notices wait that are of one tenant's payments.
+    pub(crate) fn notices(&self) -> &Lanes {
+        &self.notices
     }
 
     /// Asks one function of the database for a tenant, again where it lost against another transaction.
@@ -257,7 +267,10 @@ impl Ledger {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Outcome, LedgerError> {
-        let answer = self.call(community, sql, parameters).await?;
+        let answer = match self.call(community, sql, parameters).await {
+            Err(error) if error.is_beyond() => return Ok(Outcome::beyond()),
+            answer => answer?,
+        };
         Outcome::read(answer.clone()).ok_or_else(|| LedgerError::Answer(answer.to_string()))
     }
 
@@ -486,15 +499,6 @@ impl Ledger {
     pub async fn reconcile(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
         self.call(community, "SELECT app.reconcile($1, $2)::text", &parameters).await
-    }
-
-    /// What a tenant has: spendable, set aside, and its lots.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn balance(&self, community: Uuid) -> Result<Value, LedgerError> {
-        let sql = include_str!("sql/balance.sql");
-        self.json_of_tenant("balance", community, sql, &[(&community, Type::UUID)]).await
     }
 
     /// Tenants for whom something is due, at most so many.

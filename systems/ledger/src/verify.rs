@@ -20,7 +20,7 @@ struct Invariant {
     sql: &'static str,
 }
 
-const INVARIANTS: [Invariant; 9] = [
+const INVARIANTS: [Invariant; 11] = [
     Invariant {
         name: "lots_are_credited_once",
         says: "the credits of a lot are its amount",
@@ -52,6 +52,11 @@ const INVARIANTS: [Invariant; 9] = [
         sql: include_str!("sql/verify_reservations.sql"),
     },
     Invariant {
+        name: "entries_name_their_reservations",
+        says: "what the journal took or gave back for a reservation is one's that there is",
+        sql: include_str!("sql/verify_tags.sql"),
+    },
+    Invariant {
         name: "usage_is_what_was_charged",
         says: "a usage event's amount is what its reservation charged, and each that is finalized has its event",
         sql: include_str!("sql/verify_usage.sql"),
@@ -65,6 +70,11 @@ const INVARIANTS: [Invariant; 9] = [
         name: "payments_mint_once",
         says: "a finished payment has exactly one lot, of its amount; one that is not finished, none",
         sql: include_str!("sql/verify_payments.sql"),
+    },
+    Invariant {
+        name: "answers_are_the_journals",
+        says: "what was answered under a key, and will be again, is what the journal says of it",
+        sql: include_str!("sql/verify_answers.sql"),
     },
 ];
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::answer::{self, ApiError};
-use crate::app::App;
+use crate::app::{App, SCHEMA_NEEDED};
 
 /// `GET /.well-known/jwks.json`.
 pub(super) async fn keys(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -39,7 +39,9 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let (status, why) = match app.is_ready().await {
         Ok(true) => (StatusCode::OK, None),
-        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, Some("the database lacks migration 0018".to_owned())),
+        Ok(false) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some(format!("the database lacks migration {SCHEMA_NEEDED}")))
+        }
         Err(error) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, Some("the database does not answer".to_owned()))

@@ -14,6 +14,8 @@ mod base;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod cursor;
 #[cfg(test)]
 mod ground;
@@ -23,6 +25,8 @@ mod histories;
 mod isolation;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lot_pages;
 #[cfg(test)]
 mod lot_status;
 #[cfg(test)]
