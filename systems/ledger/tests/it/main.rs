@@ -16,6 +16,8 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod caller;
+#[cfg(test)]
 mod cursor;
 #[cfg(test)]
 mod ground;
@@ -29,6 +31,8 @@ mod keys;
 mod lot_pages;
 #[cfg(test)]
 mod lot_status;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
