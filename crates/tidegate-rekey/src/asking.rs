@@ -31,6 +31,11 @@ impl Asking {
         loop {
             match self.0.get_some(at, page).await {
                 Err(error) if may_try_again(&error, &mut tries) => wait(tries).await,
+                Ok(found) if found.is_empty() && !page.is_empty() => {
+                    // Whoever goes on behind it would never end.
+                    let message = format!("it answered {} keys with nothing", page.len());
+                    return Err(KvError::Corrupt { store: format!("{:?}", self.0), message });
+                }
                 answer => return answer,
             }
         }

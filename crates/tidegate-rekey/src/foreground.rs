@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// Records of one batch while the user waits for an answer.
 pub(crate) const GENTLE_RECORDS: usize = 32;
 /// How many times as long as a piece of work took it rests.
-const REST: u32 = 15;
+const REST: u32 = 20;
 /// The longest rest: whoever waits all the time does not keep a run from going on.
 const REST_MOST: Duration = Duration::from_millis(250);
 /// Whoever asked this short a time ago is about to ask again.
@@ -58,7 +58,7 @@ impl Foreground {
     }
 
     /// The same store for work on the keys of this user, which can wait: while the user waits for an answer, it makes one
-    /// operation after the other, and rests fifteen times as long as it and what it was for have taken.
+    /// operation after the other, and rests twenty times as long as it and what it was for have taken.
     #[must_use]
     pub fn gentle(&self, store: Kv, user: &str) -> Kv {
         Arc::new(Gentle { store, requests: self.of(user), begun: Mutex::new(Instant::now()) })
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn it_rests_as_many_times_as_long_as_it_worked_and_never_for_long() {
         assert_eq!(rest(Duration::ZERO), Duration::ZERO);
-        assert_eq!(rest(Duration::from_millis(2)), Duration::from_millis(30));
+        assert_eq!(rest(Duration::from_millis(2)), Duration::from_millis(40));
         assert_eq!(rest(Duration::from_secs(60)), REST_MOST);
         assert_eq!(rest(Duration::MAX), REST_MOST);
     }

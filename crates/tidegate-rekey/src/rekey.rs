@@ -291,7 +291,9 @@ impl Rekey {
                     continue;
                 }
             }
-            for judged in judging.judge(known, items).await? {
+            let (judged, unread) = judging.judge(known, items).await?;
+            stream.put_back(unread);
+            for judged in judged {
                 let Some(rule) = self.plan.rules.get(judged.item.rule) else { continue };
                 if matches!(judged.verdict, Verdict::NotOurs) {
                     continue;

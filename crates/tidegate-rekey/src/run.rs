@@ -213,7 +213,9 @@ async fn fill(
         if items.is_empty() {
             break;
         }
-        let mut judged = judging.judge(known, items).await?.into_iter();
+        let (judged, unread) = judging.judge(known, items).await?;
+        stream.put_back(unread);
+        let mut judged = judged.into_iter();
         while let Some(one) = judged.next() {
             if matches!(one.verdict, Verdict::NotOurs) {
                 continue;

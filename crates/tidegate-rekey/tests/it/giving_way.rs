@@ -12,7 +12,7 @@ use crate::world::{MID, World, bounds, james, trip};
 
 /// What an operation takes, and the rest that follows from it.
 const TOOK: Duration = Duration::from_millis(2);
-const REST: Duration = Duration::from_millis(30);
+const REST: Duration = Duration::from_millis(40);
 /// A timer rings up to this much late.
 const LATE: Duration = Duration::from_millis(2);
 
@@ -73,7 +73,7 @@ fn pauses(times: &[(Instant, Instant)]) -> Vec<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_its_user_waits_a_run_makes_one_operation_at_a_time_and_rests_fifteen_times_as_long() {
+async fn while_its_user_waits_a_run_makes_one_operation_at_a_time_and_rests_twenty_times_as_long() {
     let times = moved_while("u-1", usize::MAX).await;
     for pause in pauses(&times) {
         assert!((REST..REST + LATE).contains(&pause), "{pause:?}");
