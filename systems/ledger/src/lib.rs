@@ -33,6 +33,7 @@
 //! | [`verify`] | everything that must hold |
 //! | [`bounds`] | how much can be booked, so that no sum overflows |
 //! | [`config`], [`app`], [`http`], [`serve`](mod@serve) | the service |
+//! | [`operator`] | whether the database is what it must be; what to do next about an error |
 //!
 //! | SQLSTATE | means |
 //! |---|---|
@@ -61,6 +62,7 @@ mod lanes;
 mod migrations;
 pub mod notice;
 pub mod operations;
+pub mod operator;
 pub mod outcome;
 pub mod payments;
 pub mod provider;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::lanes::{Lane, Lanes, Waiting};
+use crate::operator::SCHEMA_NEEDED;
 use crate::outcome::Outcome;
 
 /// How often a statement is tried that lost against another one.
@@ -37,11 +38,22 @@ pub enum LedgerError {
     #[error("the database answered what is not understood: {0}")]
     Answer(String),
     /// The system's address is not set.
-    #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants cannot be done")]
+    #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants needs the database as arrakis_admin")]
     NoSystem,
     /// Nothing was asked: too many of the tenant's requests wait already.
     #[error("too many requests of this tenant wait already; ask again later, with the same key")]
     Crowded,
+    /// The schema is too old.
+    #[error("the database lacks migration {SCHEMA_NEEDED}; run the runbook economic-ledger.md first")]
+    Schema,
+    /// The system's login is not the system's.
+    #[error(
+        "DATABASE_SYSTEM_URL logs in as {role}, which does not see every tenant's rows: what looks across tenants would find nothing; it must log in as arrakis_admin"
+    )]
+    Blind {
+        /// As whom it logs in.
+        role: String,
+    },
     /// Nothing was done: a lock of the tenant's was not free in time.
     #[error("the tenant's rows are locked by another transaction; nothing was done, try again later")]
     Held,
@@ -66,6 +78,8 @@ impl LedgerError {
             LedgerError::NoSystem => LedgerError::NoSystem,
             LedgerError::Crowded => LedgerError::Crowded,
             LedgerError::Held => LedgerError::Held,
+            LedgerError::Schema => LedgerError::Schema,
+            LedgerError::Blind { role } => LedgerError::Blind { role: role.clone() },
             LedgerError::KeysUnread => LedgerError::KeysUnread,
         }
     }
@@ -240,6 +254,9 @@ impl Ledger {
             match attempts.end(asked).await {
                 None => {}
                 Some(TxOutcome::Committed(rows)) => return Ok(rows),
+                Some(TxOutcome::RolledBack(failure)) if failure.kind() == FailureKind::LockTimeout => {
+                    return Err(LedgerError::Held);
+                }
                 Some(TxOutcome::RolledBack(failure) | TxOutcome::Unknown(failure)) => {
                     return Err(failure.into());
                 }
@@ -489,7 +506,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn sweep(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call(community, "SELECT app.sweep($1, $2)::text", &parameters).await
+        self.json_of_tenant("sweep", community, "SELECT app.sweep($1, $2)::text", &parameters).await
     }
 
     /// Looks at the next usage events of one tenant, at most so many, and moves its cursor behind them.
@@ -498,7 +515,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn reconcile(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call(community, "SELECT app.reconcile($1, $2)::text", &parameters).await
+        self.json_of_tenant("reconcile", community, "SELECT app.reconcile($1, $2)::text", &parameters).await
     }
 
     /// Tenants for whom something is due, at most so many.

@@ -56,7 +56,9 @@ impl From<LedgerError> for ApiError {
                 Some("23505") => Some(ApiError::new(StatusCode::CONFLICT, "ALREADY_THERE")),
                 _ => None,
             },
-            LedgerError::NoSystem => Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED")),
+            LedgerError::NoSystem | LedgerError::Blind { .. } | LedgerError::Schema => {
+                Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED"))
+            }
             LedgerError::Pool(_) | LedgerError::Crowded | LedgerError::Held | LedgerError::KeysUnread => {
                 Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"))
             }
@@ -65,7 +67,7 @@ impl From<LedgerError> for ApiError {
         if let Some(refused) = refused {
             return refused;
         }
-        tracing::error!(%error, "a request failed");
+        tracing::error!(error = error.told(), "a request failed");
         // Whether it was done is not known: the same key again says so.
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN_OUTCOME")
             .with("what", "ask again with the same key".into())

@@ -38,6 +38,8 @@ mod neighbours;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod payments;
