@@ -28,7 +28,7 @@ const RUNNER: &str = "anna";
 const APPROVER: &str = "ben";
 
 /// What the way back to 0009 loses: the rows that `ledger/rows.sql` writes into tables that are younger.
-const FIGURES: &str = "public.lot_totals=3,public.usage_events=5,public.crypto_payments=2";
+const FIGURES: &str = "public.tenant_totals=1,public.lot_totals=3,public.usage_events=5,public.crypto_payments=2";
 
 /// Lines of the report that are shown.
 const REPORT_LINES: usize = 30;
@@ -38,7 +38,7 @@ const VERSIONS: &str =
     "SELECT coalesce(string_agg(version, ' ' ORDER BY version), '') FROM public.tidegate_version";
 
 /// All of them.
-const ALL_VERSIONS: &str = "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017 0018";
+const ALL_VERSIONS: &str = "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017 0018 0019";
 
 /// Everything that the acts share.
 struct Show {

@@ -328,7 +328,7 @@ COMMENT ON FUNCTION app.give_back(community uuid, lots jsonb, amount bigint, ski
 
 CREATE FUNCTION app.is_amount(amount bigint) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN COALESCE(((amount > 0) AND (amount <= '9000000000000000000'::bigint)), false);
+    RETURN COALESCE(((amount > 0) AND (amount <= '10000000000000000'::bigint)), false);
 
 COMMENT ON FUNCTION app.is_amount(amount bigint) IS 'Whether an amount in micro-dollars can be booked.';
 
@@ -671,6 +671,19 @@ $$;
 
 COMMENT ON FUNCTION public.add_to_lot_totals() IS 'Trigger: adds a statement''s entries to the totals of their lots; 23514 if that overdraws one.';
 
+CREATE FUNCTION public.add_to_tenant_totals() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO public.tenant_totals AS total (community_id, minted_micro) VALUES (NEW.community_id, NEW.amount_micro)
+  ON CONFLICT (community_id) DO UPDATE SET minted_micro = total.minted_micro + EXCLUDED.minted_micro;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.add_to_tenant_totals() IS 'Trigger: adds a new lot to what its tenant was given; 23514 if that is beyond the bound.';
+
 CREATE FUNCTION public.close_lot_totals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -884,6 +897,7 @@ CREATE TABLE public.credit_lots (
     status text DEFAULT 'active'::text NOT NULL,
     expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_lots_amount_in_range CHECK ((amount_micro <= '10000000000000000'::bigint)),
     CONSTRAINT credit_lots_amount_micro_check CHECK ((amount_micro > 0)),
     CONSTRAINT credit_lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'grant'::text, 'seed'::text, 'x402'::text, 'transfer_in'::text, 'tba_deposit'::text]))),
     CONSTRAINT credit_lots_status_check CHECK ((status = ANY (ARRAY['active'::text, 'expired'::text, 'depleted'::text])))
@@ -1074,10 +1088,10 @@ CREATE TABLE public.lot_totals (
     spend_by timestamp with time zone NOT NULL,
     minted_at timestamp with time zone NOT NULL,
     has_credit boolean GENERATED ALWAYS AS (((credit_micro + credit_back_micro) > (debit_micro + expiry_micro))) STORED NOT NULL,
-    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
     CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
     CONSTRAINT lot_totals_none_below_zero CHECK ((LEAST((amount_micro - 1), credit_micro, credit_back_micro, debit_micro, expiry_micro) >= 0)),
-    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro)))
+    CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro))),
+    CONSTRAINT lot_totals_turnover_in_range CHECK (((credit_back_micro <= debit_micro) AND (debit_micro <= '9000000000000000000'::bigint)))
 )
 WITH (fillfactor='70');
 
@@ -1221,6 +1235,20 @@ COMMENT ON COLUMN public.s2s_jwks_public_keys.expires_at IS 'From this instant o
 
 COMMENT ON COLUMN public.s2s_jwks_public_keys.revoked_at IS 'When the key was withdrawn. Null: not withdrawn.';
 
+CREATE TABLE public.tenant_totals (
+    community_id uuid NOT NULL,
+    minted_micro bigint NOT NULL,
+    CONSTRAINT tenant_totals_minted_in_range CHECK (((minted_micro >= 1) AND (minted_micro <= '9000000000000000000'::bigint)))
+);
+
+ALTER TABLE ONLY public.tenant_totals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.tenant_totals IS 'What each tenant was ever given; kept by a trigger on credit_lots.';
+
+COMMENT ON COLUMN public.tenant_totals.community_id IS 'The tenant. Never null.';
+
+COMMENT ON COLUMN public.tenant_totals.minted_micro IS 'Sum of amount_micro over all of its lots, whatever became of them, in micro-dollars. Never null.';
+
 CREATE TABLE public.usage_events (
     event_id uuid NOT NULL,
     community_id uuid NOT NULL,
@@ -1348,6 +1376,9 @@ ALTER TABLE ONLY public.reservations
 ALTER TABLE ONLY public.s2s_jwks_public_keys
     ADD CONSTRAINT s2s_jwks_public_keys_pkey PRIMARY KEY (kid);
 
+ALTER TABLE ONLY public.tenant_totals
+    ADD CONSTRAINT tenant_totals_pkey PRIMARY KEY (community_id);
+
 ALTER TABLE ONLY public.usage_events
     ADD CONSTRAINT usage_events_finalization_id_key UNIQUE (finalization_id);
 
@@ -1385,6 +1416,8 @@ CREATE INDEX idx_lot_totals_spending ON public.lot_totals USING btree (community
 
 CREATE INDEX idx_reservations_due ON public.reservations USING btree (expires_at) WHERE (status = 'pending'::text);
 
+CREATE INDEX idx_reservations_pending ON public.reservations USING btree (community_id, expires_at) INCLUDE (amount_micro) WHERE (status = 'pending'::text);
+
 CREATE INDEX idx_s2s_jwks_pg_issuer_active ON public.s2s_jwks_public_keys USING btree (issuer, created_at) WHERE (revoked_at IS NULL);
 
 CREATE INDEX idx_usage_events_community ON public.usage_events USING btree (community_id, created_at);
@@ -1400,6 +1433,8 @@ CREATE INDEX idx_webhook_events_provider ON public.webhook_events USING btree (p
 CREATE UNIQUE INDEX usage_events_tenant_seq_uq ON public.usage_events USING btree (community_id, tenant_seq) WHERE (tenant_seq IS NOT NULL);
 
 CREATE TRIGGER circuit_breakers_no_truncate BEFORE TRUNCATE ON public.circuit_breakers FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
+
+CREATE TRIGGER credit_lots_add_to_tenant AFTER INSERT ON public.credit_lots FOR EACH ROW EXECUTE FUNCTION public.add_to_tenant_totals();
 
 CREATE TRIGGER credit_lots_close_totals AFTER UPDATE ON public.credit_lots FOR EACH ROW WHEN ((new.status = 'expired'::text)) EXECUTE FUNCTION public.close_lot_totals();
 
@@ -1449,6 +1484,12 @@ CREATE TRIGGER reservations_status_only BEFORE UPDATE ON public.reservations FOR
 
 CREATE TRIGGER s2s_jwks_public_keys_no_truncate BEFORE TRUNCATE ON public.s2s_jwks_public_keys FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
 
+CREATE TRIGGER tenant_totals_no_delete BEFORE DELETE ON public.tenant_totals FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_direct_totals();
+
+CREATE TRIGGER tenant_totals_no_direct_write BEFORE INSERT OR UPDATE ON public.tenant_totals FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.prevent_direct_totals();
+
+CREATE TRIGGER tenant_totals_no_truncate BEFORE TRUNCATE ON public.tenant_totals FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
+
 CREATE TRIGGER usage_events_no_delete BEFORE DELETE ON public.usage_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_mutation();
 
 CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON public.usage_events FOR EACH STATEMENT EXECUTE FUNCTION public.prevent_truncate();
@@ -1467,9 +1508,6 @@ ALTER TABLE ONLY public.crypto_payments
     ADD CONSTRAINT crypto_payments_lot_of_tenant FOREIGN KEY (credits_mint_lot_id, community_id) REFERENCES public.credit_lots(id, community_id);
 
 COMMENT ON CONSTRAINT crypto_payments_lot_of_tenant ON public.crypto_payments IS 'A payment mints a lot of its own tenant.';
-
-ALTER TABLE ONLY public.lot_entries
-    ADD CONSTRAINT lot_entries_lot_id_fkey FOREIGN KEY (lot_id) REFERENCES public.credit_lots(id);
 
 ALTER TABLE ONLY public.lot_entries
     ADD CONSTRAINT lot_entries_lot_of_tenant FOREIGN KEY (lot_id, community_id) REFERENCES public.credit_lots(id, community_id);
@@ -1510,6 +1548,8 @@ CREATE POLICY crypto_payments_tenant_select ON public.crypto_payments FOR SELECT
 CREATE POLICY crypto_payments_tenant_update ON public.crypto_payments FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 ALTER TABLE public.ledger_requests ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY ledger_requests_system_select ON public.ledger_requests FOR SELECT TO arrakis_admin USING (true);
 
 CREATE POLICY ledger_requests_tenant_insert ON public.ledger_requests FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
@@ -1552,6 +1592,16 @@ CREATE POLICY reservations_tenant_insert ON public.reservations FOR INSERT WITH 
 CREATE POLICY reservations_tenant_select ON public.reservations FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY reservations_tenant_update ON public.reservations FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+ALTER TABLE public.tenant_totals ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_totals_system_select ON public.tenant_totals FOR SELECT TO arrakis_admin USING (true);
+
+CREATE POLICY tenant_totals_tenant_insert ON public.tenant_totals FOR INSERT WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY tenant_totals_tenant_select ON public.tenant_totals FOR SELECT USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY tenant_totals_tenant_update ON public.tenant_totals FOR UPDATE USING ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((community_id = ( SELECT (NULLIF(current_setting('app.community_id'::text, true), ''::text))::uuid AS "nullif")));
 
 ALTER TABLE public.usage_events ENABLE ROW LEVEL SECURITY;
 
@@ -1642,6 +1692,8 @@ GRANT ALL ON FUNCTION app.update_lot_status(lot uuid, new_status text) TO arraki
 
 REVOKE ALL ON FUNCTION public.add_to_lot_totals() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.add_to_tenant_totals() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.close_lot_totals() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.enforce_cursor_fence() FROM PUBLIC;
@@ -1670,6 +1722,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.crypto_payments TO arrakis_app;
 GRANT SELECT ON TABLE public.crypto_payments TO arrakis_admin;
 
 GRANT SELECT,INSERT ON TABLE public.ledger_requests TO arrakis_app;
+GRANT SELECT ON TABLE public.ledger_requests TO arrakis_admin;
 
 GRANT SELECT,INSERT ON TABLE public.lot_entries TO arrakis_app;
 GRANT SELECT ON TABLE public.lot_entries TO arrakis_admin;
@@ -1692,6 +1745,9 @@ GRANT SELECT ON TABLE public.s2s_jwks_public_keys TO arrakis_admin;
 GRANT UPDATE(expires_at) ON TABLE public.s2s_jwks_public_keys TO arrakis_app;
 
 GRANT UPDATE(revoked_at) ON TABLE public.s2s_jwks_public_keys TO arrakis_app;
+
+GRANT SELECT ON TABLE public.tenant_totals TO arrakis_app;
+GRANT SELECT ON TABLE public.tenant_totals TO arrakis_admin;
 
 GRANT SELECT,INSERT ON TABLE public.usage_events TO arrakis_app;
 GRANT SELECT ON TABLE public.usage_events TO arrakis_admin;

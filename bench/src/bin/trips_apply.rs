@@ -2,10 +2,11 @@
 //! writes the same records on the same store, in batches of the same size, the next one read while one is written; on the
 //! embedded store and on a Redis. Then how long a user's sign-in takes while the user's own keys are moved.
 //!
-//! `trips_apply [PAIRS [KEYS]]`; 5 or more pairs, 10,000 keys; 0 pairs: only signing in.
+//! `trips_apply [PAIRS [KEYS [STORE]]]`; 5 or more pairs, 10,000 keys; 0 pairs: only signing in. `trips_apply flat [TIMES
+//! [STORE]]`: what a key costs among 1,000, 100,000 and 1,000,000. STORE is `embedded` or `redis`, and otherwise both.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ use trips::{App, keyspace, shapes, user};
 const BATCH: usize = 500;
 /// Keys, unless said otherwise.
 const KEYS: usize = 10_000;
+/// Keys among which one is to cost the same, and how often the fewest are moved for each time that the others are.
+const FLAT: [usize; 3] = [1_000, 100_000, 1_000_000];
+const FEWEST: usize = 5;
 /// Sign-ins with nothing moved before each move, and as many behind it.
 const SIGN_INS: usize = 500;
 /// Moves during which the user signs in.
@@ -142,6 +146,14 @@ impl Ground {
         }
     }
 
+    /// How many times as fast as the bare loop a move is to be.
+    fn goal(&self) -> f64 {
+        match self {
+            Self::Embedded(_) => 0.5,
+            Self::Redis(_) => 0.6,
+        }
+    }
+
     fn forget(&self, name: &str) {
         if let Self::Embedded(directory) = self {
             for tail in ["", "-wal", "-shm"] {
@@ -175,7 +187,8 @@ fn told(mut figures: Vec<f64>, digits: usize) -> (f64, String) {
     (median, format!("{median:.digits$} ({least:.digits$} to {most:.digits$})"))
 }
 
-async fn throughput(ground: &Ground, pairs: usize, keys: usize, goal: f64) -> Result<(), Failed> {
+async fn throughput(ground: &Ground, pairs: usize, keys: usize) -> Result<(), Failed> {
+    let goal = ground.goal();
     let (mut ours, mut bares, mut aheads) = (Vec::new(), Vec::new(), Vec::new());
     let (mut ratios, mut ratios_ahead) = (Vec::new(), Vec::new());
     for pair in 0..=pairs {
@@ -207,6 +220,37 @@ async fn throughput(ground: &Ground, pairs: usize, keys: usize, goal: f64) -> Re
     Ok(())
 }
 
+/// Microseconds that a key costs, moved and in the bare loop, among few and among many.
+async fn flatness(ground: &Ground, times: usize) -> Result<(), Failed> {
+    let mut fewest = None;
+    for keys in FLAT {
+        let (mut moved, mut bares) = (Vec::new(), Vec::new());
+        let count = f64::from(u32::try_from(keys)?);
+        let rounds = if keys == FLAT[0] { times * FEWEST } else { times };
+        if keys == FLAT[0] {
+            // A warm-up.
+            timed(ground, keys, What::Apply).await?;
+        }
+        for _round in 0..rounds {
+            moved.push(timed(ground, keys, What::Apply).await? / count * 1e6);
+            bares.push(timed(ground, keys, What::Bare).await? / count * 1e6);
+        }
+        let (moved, bares) = (told(moved, 2), told(bares, 2));
+        let (first_moved, first_bare) = *fewest.get_or_insert((moved.0, bares.0));
+        println!(
+            "{}: among {keys} keys one costs A (apply) {} us, {:.0} a second, {:.2} times that of the fewest; B (bare) {} us, \
+             {:.2} times; {rounds} times each",
+            ground.name(),
+            moved.1,
+            1e6 / moved.0,
+            moved.0 / first_moved,
+            bares.1,
+            bares.0 / first_bare,
+        );
+    }
+    Ok(())
+}
+
 /// A service with the user, and a sign-in of the user over HTTP.
 struct Service {
     migration: Migration,
@@ -218,7 +262,7 @@ struct Service {
 
 impl Service {
     async fn new(store: Kv) -> Result<Self, Failed> {
-        let app = App::new(store, &|name| (name == "MIGRATION_GIVES_WAY").then(|| "true".to_owned()));
+        let app = App::new(store, &|_| None);
         let migration = Migration::new(&app)?;
         let (user_name, email) = ("james".to_owned(), "james@example.org".to_owned());
         let (name, password) = (NAME.to_owned(), PASSWORD.to_owned());
@@ -311,20 +355,45 @@ async fn signing_in(ground: &Ground) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The stores that were named.
+async fn grounds(named: Option<&str>, directory: &Path) -> Result<Vec<Ground>, Failed> {
+    let mut grounds = Vec::new();
+    if named.is_none_or(|named| named == "embedded") {
+        grounds.push(Ground::Embedded(directory.to_owned()));
+    }
+    if named.is_none_or(|named| named == "redis") {
+        grounds.push(Ground::Redis(Redis::start().await?));
+    }
+    match grounds.is_empty() {
+        true => Err(format!("{named:?} is no store; write embedded, redis, or nothing").into()),
+        false => Ok(grounds),
+    }
+}
+
 fn main() -> Result<(), Failed> {
-    let mut words = std::env::args().skip(1);
-    let pairs = words.next().map_or(Ok(5), |word| word.parse::<usize>())?;
-    let keys = words.next().map_or(Ok(KEYS), |word| word.parse::<usize>())?;
+    let mut words = std::env::args().skip(1).peekable();
+    let is_flat = words.next_if_eq("flat").is_some();
+    let times = words.next().map_or(Ok(if is_flat { 1 } else { 5 }), |word| word.parse::<usize>())?;
+    let keys = match is_flat {
+        true => KEYS,
+        false => words.next().map_or(Ok(KEYS), |word| word.parse::<usize>())?,
+    };
+    let named = words.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let directory = std::env::temp_dir().join(format!("trips-apply-{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir(&directory)?;
     let done = runtime.block_on(async {
-        if pairs > 0 {
-            throughput(&Ground::Embedded(directory.clone()), pairs, keys, 0.5).await?;
-            throughput(&Ground::Redis(Redis::start().await?), pairs, keys, 0.6).await?;
+        let grounds = grounds(named.as_deref(), &directory).await?;
+        for ground in grounds.iter().filter(|_| is_flat) {
+            flatness(ground, times).await?;
         }
-        signing_in(&Ground::Embedded(directory.clone())).await?;
-        signing_in(&Ground::Redis(Redis::start().await?)).await
+        for ground in grounds.iter().filter(|_| !is_flat && times > 0) {
+            throughput(ground, times, keys).await?;
+        }
+        for ground in grounds.iter().filter(|_| !is_flat) {
+            signing_in(ground).await?;
+        }
+        Ok(())
     });
     std::fs::remove_dir_all(&directory)?;
     done

@@ -173,6 +173,14 @@ impl Running {
         self.signal(Signal::TERM)
     }
 
+    /// Tells it that its terminal is gone (`SIGHUP`).
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn hang_up(&mut self) -> Result<(), Error> {
+        self.signal(Signal::HUP)
+    }
+
     /// Interrupts it (`SIGINT`), as Ctrl-C does.
     ///
     /// # Errors

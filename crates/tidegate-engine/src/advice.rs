@@ -5,8 +5,9 @@ use tidegate_store::postgres::FailureKind;
 
 use crate::error::StepError;
 use crate::event::{Back, HaltReason, WaitingOn};
+use crate::moment::precise;
 use crate::program::Program;
-use crate::state::{Phase, RunState};
+use crate::state::{GoingBack, Phase, RunState};
 
 /// The whole error in one sentence or two, causes included.
 #[must_use]
@@ -20,16 +21,25 @@ pub fn message(error: &StepError) -> String {
     if let Some(failure) = error.server() {
         for more in [failure.detail(), failure.hint()].into_iter().flatten() {
             if !text.contains(more) {
-                text = format!("{text}. {more}");
+                text = followed_by(&text, more);
             }
         }
     }
     text
 }
 
-/// The likeliest first.
+/// One text and then another, with one full stop between them: servers end some of their sentences with one.
 #[must_use]
-pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> Vec<String> {
+pub fn followed_by(text: &str, more: &str) -> String {
+    let text = text.trim_end();
+    let stop = if text.is_empty() || text.ends_with(['.', '!', '?', ':', ';', '…']) { "" } else { "." };
+    format!("{text}{stop} {more}").trim_start().to_owned()
+}
+
+/// What a step needs next that did not come to pass; the likeliest first.
+#[must_use]
+pub fn after_step(error: &StepError, name: &Name, program: &Program, state: &RunState) -> Vec<String> {
+    let step = program.step(name);
     let mut next = Vec::new();
     match error {
         StepError::NotHolding { verdict, .. } if verdict.is_unknown() => next.push(
@@ -46,7 +56,17 @@ pub fn after_step(error: &StepError, step: Option<&Step>, state: &RunState) -> V
             next.push("See who works on this store: tidegate status".to_owned());
         }
     }
-    next.extend(from_here(state));
+    next.extend(from_here(Some(name), program, state));
+    next
+}
+
+/// After a hold that cannot be read.
+#[must_use]
+pub fn after_hold(program: &Program, state: &RunState) -> Vec<String> {
+    let mut next = vec![
+        "Correct the stage's `hold` and take the page over with `tidegate amend`, then run again.".to_owned(),
+    ];
+    next.extend(from_here(None, program, state));
     next
 }
 
@@ -59,11 +79,32 @@ fn after_fail(step: Option<&Step>) -> String {
 }
 
 /// How to go on, and how to get back.
-fn from_here(state: &RunState) -> Vec<String> {
-    if state.phase.back().is_some() {
-        return vec!["Go on with the way back: give the same `tidegate rollback` command again.".to_owned()];
+fn from_here(at: Option<&Name>, program: &Program, state: &RunState) -> Vec<String> {
+    if let Some(going) = state.phase.back() {
+        return vec![format!("Go on with the way back: {}", again(going))];
     }
-    vec!["Go on from here: tidegate run --apply --actor NAME".to_owned(), way_back(state)]
+    vec![go_on(at, program), way_back(state)]
+}
+
+/// How to go on from a step: a manual stage runs only when it is named.
+fn go_on(at: Option<&Name>, program: &Program) -> String {
+    let stage = at.and_then(|at| program.stage_of(at)).filter(|stage| stage.manual);
+    let stage = stage.map_or(String::new(), |stage| format!(" --stage {}", stage.id));
+    format!("Go on from here: tidegate run --apply --actor NAME{stage}")
+}
+
+/// The command that goes on with a way back.
+fn again(going: &GoingBack) -> String {
+    let destination = match &going.back {
+        Back::Undo { to } => format!("--to {}", to.as_ref().map_or("start", Name::as_str)),
+        Back::Way { way, .. } => format!("--way {way}"),
+    };
+    // What was accepted is repeated: `--apply` alone loses nothing.
+    let goes = match going.loss.as_slice() {
+        [] => "--apply".to_owned(),
+        loss => format!("--accept-loss '{}'", crate::loss::figures(loss)),
+    };
+    format!("tidegate rollback {destination} {goes} --actor NAME")
 }
 
 /// How to get back from where the run stands.
@@ -95,22 +136,18 @@ fn take_over_or_remove(step: &str) -> Vec<String> {
 /// What to do next about a run that nobody works on. `page` has its steps; `sqlstate` is that of the last failure.
 #[must_use]
 pub fn standing(state: &RunState, page: &Program, sqlstate: Option<&str>) -> Vec<String> {
-    let go_on = || "Go on from here: tidegate run --apply --actor NAME".to_owned();
+    let go_on = || go_on(None, page);
     if let Some(going) = state.phase.back() {
-        let destination = match &going.back {
-            Back::Undo { to } => format!("--to {}", to.as_ref().map_or("start", Name::as_str)),
-            Back::Way { way, .. } => format!("--way {way}"),
-        };
-        return vec![format!(
-            "A way back is under way. Go on with it: tidegate rollback {destination} --apply --actor NAME"
-        )];
+        return vec![format!("A way back is under way. Go on with it: {}", again(going))];
     }
     match &state.phase {
         Phase::Open {} | Phase::GoingBack(_) => vec![go_on(), way_back(state)],
         Phase::Halted { step, reason, .. } => {
             let id = step.as_ref().map(ToString::to_string).unwrap_or_default();
             let mut next = match reason {
-                HaltReason::Watch | HaltReason::Stopped => return after_signal(*reason, state),
+                HaltReason::Watch | HaltReason::Stopped => {
+                    return after_signal(*reason, step.as_ref(), page, state);
+                }
                 HaltReason::Fail => vec![after_fail(step.as_ref().and_then(|step| page.step(step)))],
                 HaltReason::Unknown | HaltReason::Lost => vec![
                     "Nothing was judged, and nothing is assumed. See why there was no answer, then run again."
@@ -127,7 +164,7 @@ pub fn standing(state: &RunState, page: &Program, sqlstate: Option<&str>) -> Vec
             vec![format!("Have somebody approve who may: tidegate approve {step} --actor NAME"), go_on()]
         }
         Phase::Waiting { on: WaitingOn::Hold { until, .. }, .. } => {
-            vec![format!("After {until}, go on: tidegate run --apply --actor NAME")]
+            vec![format!("After {}, go on: tidegate run --apply --actor NAME", precise(*until))]
         }
         Phase::Waiting { on: WaitingOn::Pause {}, .. } => vec![go_on(), way_back(state)],
         Phase::Finished {} => vec!["See what happened: tidegate report".to_owned()],
@@ -198,7 +235,12 @@ fn after_failure(error: &StepError, step: Option<&Step>) -> Vec<String> {
 
 /// After a watch or a person stopped the run.
 #[must_use]
-pub fn after_signal(reason: HaltReason, state: &RunState) -> Vec<String> {
+pub fn after_signal(
+    reason: HaltReason,
+    at: Option<&Name>,
+    program: &Program,
+    state: &RunState,
+) -> Vec<String> {
     let first = match reason {
         HaltReason::Watch => "Find out what the watch saw and mend it. It must pass before the run goes on.",
         HaltReason::Stopped => {
@@ -211,6 +253,22 @@ pub fn after_signal(reason: HaltReason, state: &RunState) -> Vec<String> {
         | HaltReason::Lost => "See `tidegate status`.",
     };
     let mut next = vec![first.to_owned()];
-    next.extend(from_here(state));
+    next.extend(from_here(at, program, state));
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_joined_with_one_full_stop() {
+        let detail = followed_by("orders is sealed: INSERT is refused", "Sealed by step quiet.");
+        assert_eq!(
+            followed_by(&detail, "Writes are refused."),
+            "orders is sealed: INSERT is refused. Sealed by step quiet. Writes are refused."
+        );
+        assert_eq!(followed_by("Really?", "Yes"), "Really? Yes");
+        assert_eq!(followed_by("", "Yes"), "Yes");
+    }
 }

@@ -114,10 +114,7 @@ pub async fn doctor(program: Option<Rc<Program>>, doors: Rc<Doors>) -> Result<Ve
     let installed = crate::journal::format(&session).await?.is_some();
     let history = journal::examine(&session, &mut found).await?;
     let sound = history.is_some();
-    let history = history.unwrap_or_else(|| History {
-        records: Vec::new(),
-        head: crate::journal::Head { seq: 0, hash: crate::digest::Digest::ZERO },
-    });
+    let history = history.unwrap_or_else(History::empty);
     let newest = history.newest().ok().flatten();
     let stored = match (&program, &newest) {
         (None, Some(state)) => plan_store::load(&session, state.plan).await?,

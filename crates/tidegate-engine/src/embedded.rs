@@ -142,7 +142,7 @@ pub async fn run(
 fn with_next(error: &OpenError) -> String {
     match error {
         OpenError::Drift { message, next } | OpenError::Refused { message, next } => {
-            format!("{message}. {next}")
+            crate::advice::followed_by(message, next)
         }
         other => {
             let mut text = other.to_string();

@@ -39,7 +39,7 @@ pub enum Ending {
         /// What was lost.
         loss: Vec<LossLine>,
     },
-    /// Another runner holds the lease now.
+    /// Another runner holds the lease, or may take it now.
     LeaseLost {
         /// How that was found.
         message: String,

@@ -1,10 +1,11 @@
 //! Why a step did not come to pass.
 
-use tidegate_runbook::Name;
+use tidegate_runbook::{Name, Step};
 use tidegate_store::postgres::{Failure, TxError};
 
 use crate::doors::DoorError;
 use crate::journal::JournalError;
+use crate::program::Program;
 use crate::values::ValueMissing;
 use crate::verdict::Verdict;
 
@@ -12,10 +13,12 @@ use crate::verdict::Verdict;
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// Something that must hold does not.
-    #[error("{}{step} does not hold: {verdict}", says.as_ref().map_or(String::new(), |says| format!("{says} ")))]
+    #[error("{}{step} {} ({place}): {found}", says.as_ref().map_or(String::new(), |says| format!("{says} ")), verdict.word(), found = verdict.found())]
     NotHolding {
         /// The check.
         step: Name,
+        /// `file:line` of it.
+        place: String,
         /// The author's sentence.
         says: Option<String>,
         /// What was found.
@@ -56,6 +59,13 @@ impl StepError {
     #[must_use]
     pub fn refused(message: impl Into<String>, next: impl Into<String>) -> Self {
         Self::Refused { message: message.into(), next: next.into() }
+    }
+
+    /// `step` must hold and does not.
+    #[must_use]
+    pub(crate) fn not_holding(program: &Program, step: &Step, verdict: Verdict) -> Self {
+        let place = program.place_of(step);
+        Self::NotHolding { step: step.id.clone(), place, says: step.says.clone(), verdict }
     }
 
     /// Whether a verdict could not be had, rather than being bad.

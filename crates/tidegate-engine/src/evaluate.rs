@@ -122,7 +122,10 @@ async fn ask_http(
         timeout: job.statement_timeout(),
         values: job.values,
     };
-    http::ask(&Client::new(), &question).await
+    match job.step.action.cohort() {
+        None => http::ask_one(&Client::new(), &question).await,
+        Some(_) => http::ask(&Client::new(), &question).await,
+    }
 }
 
 /// Asks for each row of a cohort; holds unless more fail than may.

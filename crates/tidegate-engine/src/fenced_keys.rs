@@ -9,10 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use tidegate_store::kv::{
-    Entry, Key, Kv, KvError, KvStore, Namespace, Page, Properties, UnixSecond, Write, Written, WrittenAll,
-};
+use tidegate_store::kv::around::{Around, Operation};
+use tidegate_store::kv::{Kv, KvError};
 use tidegate_store::postgres::Session;
 use tokio::sync::Mutex;
 
@@ -85,47 +83,25 @@ impl fmt::Debug for FencedKeys {
     }
 }
 
-#[async_trait]
-impl KvStore for FencedKeys {
-    fn properties(&self) -> Properties {
-        self.keys.properties()
+impl Around for FencedKeys {
+    fn within(&self) -> &Kv {
+        &self.keys
     }
 
-    async fn now(&self) -> Result<UnixSecond, KvError> {
-        self.keys.now().await
-    }
-
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
-        self.keys.get_many(namespace, keys).await
-    }
-
-    async fn list(
+    async fn around<T: Send>(
         &self,
-        namespace: &Namespace,
-        prefix: &str,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Page, KvError> {
-        self.keys.list(namespace, prefix, after, limit).await
-    }
-
-    async fn write_each(&self, writes: &[Write]) -> Result<Vec<Written>, KvError> {
-        self.fenced(self.keys.write_each(writes)).await
-    }
-
-    async fn write_all(&self, writes: &[Write]) -> Result<WrittenAll, KvError> {
-        self.fenced(self.keys.write_all(writes)).await
-    }
-
-    async fn sweep(&self, at_most: usize) -> Result<usize, KvError> {
-        self.keys.sweep(at_most).await
+        operation: Operation,
+        _size: usize,
+        make: impl Future<Output = Result<T, KvError>> + Send,
+    ) -> Result<T, KvError> {
+        if operation.writes() { self.fenced(make).await } else { make.await }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tidegate_store::kv::sqlite::SqliteKv;
-    use tidegate_store::kv::{Change, Condition};
+    use tidegate_store::kv::{Change, Condition, Key, KvStore as _, Namespace, Write, WrittenAll};
 
     use super::*;
     use crate::verb::backup::ground::{Deployment, Ground};

@@ -199,9 +199,7 @@ async fn must_hold(session: &Session, job: Job<'_>) -> Result<(), StepError> {
     let answered = ask_in_gate(session, &job.check_question(body, check)).await?;
     match answered.verdict {
         Verdict::Pass => Ok(()),
-        verdict => {
-            Err(StepError::NotHolding { step: job.step.id.clone(), says: job.step.says.clone(), verdict })
-        }
+        verdict => Err(StepError::not_holding(job.program, job.step, verdict)),
     }
 }
 
@@ -232,11 +230,8 @@ async fn must_be_conserved(
                 values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
             };
             let was = before.get(&record.id).map(|values| show(values)).unwrap_or_default();
-            return Err(StepError::NotHolding {
-                step: record.id.clone(),
-                says: record.says.clone(),
-                verdict: Verdict::Fail(format!("not conserved: it was {was} and would be {}", show(&after))),
-            });
+            let found = format!("not conserved: it was {was} and would be {}", show(&after));
+            return Err(StepError::not_holding(job.program, record, Verdict::Fail(found)));
         }
     }
     Ok(())
@@ -252,9 +247,7 @@ async fn read_record(session: &Session, job: Job<'_>) -> Result<Vec<Option<Strin
             Ok(values.into_iter().map(|(_, value)| value.text).collect())
         }
         (Verdict::Pass, _) => Ok(Vec::new()),
-        (verdict, _) => {
-            Err(StepError::NotHolding { step: job.step.id.clone(), says: job.step.says.clone(), verdict })
-        }
+        (verdict, _) => Err(StepError::not_holding(job.program, job.step, verdict)),
     }
 }
 

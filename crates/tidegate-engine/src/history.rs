@@ -3,6 +3,7 @@
 use tidegate_store::postgres::Session;
 use uuid::Uuid;
 
+use crate::digest::Digest;
 use crate::event::EventRecord;
 use crate::journal::{self, Head, JournalError};
 use crate::state::RunState;
@@ -15,6 +16,8 @@ pub struct History {
     pub records: Vec<EventRecord>,
     /// The newest event.
     pub head: Head,
+    /// The hash of each event.
+    pub hashes: Vec<Digest>,
 }
 
 impl History {
@@ -24,9 +27,7 @@ impl History {
     /// [`JournalError`] when it cannot be read or does not hold together.
     pub async fn read(session: &Session) -> Result<Self, JournalError> {
         match journal::format(session).await? {
-            None => {
-                Ok(Self { records: Vec::new(), head: Head { seq: 0, hash: crate::digest::Digest::ZERO } })
-            }
+            None => Ok(Self::empty()),
             Some(found) if found > journal::FORMAT => {
                 Err(JournalError::Newer { found, known: journal::FORMAT })
             }
@@ -37,9 +38,23 @@ impl History {
                 let stored = journal::stored(session, 0).await;
                 session.run("ROLLBACK").await?;
                 let (head, stored) = (head?, stored?);
-                Ok(Self { records: journal::verify(&stored, head)?, head })
+                let records = journal::verify(&stored, head)?;
+                Ok(Self { records, head, hashes: stored.iter().map(|event| event.hash).collect() })
             }
         }
+    }
+
+    /// That of a store without a journal.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { records: Vec::new(), head: Head { seq: 0, hash: Digest::ZERO }, hashes: Vec::new() }
+    }
+
+    /// The hash of the event with this number.
+    #[must_use]
+    pub fn hash_of(&self, seq: u64) -> Option<Digest> {
+        let index = usize::try_from(seq.checked_sub(1)?).ok()?;
+        self.hashes.get(index).copied()
     }
 
     /// Runs in the order in which they started.

@@ -8,13 +8,19 @@ use crate::event::Binding;
 use crate::history::History;
 use crate::journal::Head;
 
-/// The file for one store.
 /// Where the newest head of a database's journal is kept.
 pub(crate) fn file(folder: &Path, binding: &Binding) -> PathBuf {
     let server = binding.system_identifier.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
-    let database: String =
-        binding.database.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    folder.join(format!("{server}-{database}.head"))
+    folder.join(format!("{server}-{}.head", plain(&binding.database)))
+}
+
+/// A name that any file system takes, another one for each database.
+fn plain(database: &str) -> String {
+    let keeps = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    database
+        .bytes()
+        .map(|byte| if keeps(&byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .collect()
 }
 
 /// Keeps the head. A head that cannot be kept is no reason to stop; it only proves less later.
@@ -61,14 +67,19 @@ fn read(text: &str) -> Option<Head> {
 pub(crate) fn missing(folder: &Path, binding: &Binding, history: &History) -> Option<String> {
     let text = std::fs::read_to_string(file(folder, binding)).ok()?;
     let Head { seq, hash } = read(&text)?;
-    if history.head.seq < seq {
-        return Some(format!(
-            "the journal ends at event {} and event {seq} was seen here before",
+    match history.hash_of(seq) {
+        _ if seq == 0 => None,
+        None => Some(format!(
+            "the journal ends at event {} and event {seq} was seen here before: this is an older copy of the store",
             history.head.seq
-        ));
+        )),
+        Some(found) => (found != hash).then(|| {
+            format!(
+                "event {seq} of the journal is not the one that was seen here before: this is an older copy of the store, \
+                 which went on by itself"
+            )
+        }),
     }
-    (history.head.seq == seq && history.head.hash != hash)
-        .then(|| format!("event {seq} of the journal is not the one that was seen here before"))
 }
 
 #[cfg(test)]
@@ -85,6 +96,9 @@ mod tests {
             remember(&folder, &binding, head);
             assert_eq!(kept(), Some(head), "also under what is left of a longer one");
         }
+        let other = Binding { system_identifier: Some(7), database: "a_b".into() };
+        assert_ne!(file(&folder, &binding), file(&folder, &other), "each database has its own");
+        assert_eq!(plain("é/.."), "%c3%a9%2f%2e%2e");
         std::fs::remove_dir_all(&folder).unwrap();
         let head = Head { seq: 12, hash: Digest::of(b"12") };
         assert_eq!(read(&format!("12 {}\n", head.hash)), Some(head), "as it was kept before");

@@ -1,4 +1,6 @@
-//! The dry run: every check that can be asked now, and what each step would do. Nothing is changed.
+//! The dry run: every check that can be asked now, what each step would do, and what it would lack. Nothing is changed.
+
+mod needs;
 
 use std::rc::Rc;
 
@@ -16,6 +18,8 @@ use crate::values::Values;
 use crate::verb;
 use crate::verdict::Verdict;
 use crate::versions::{VersionTable, Versioned};
+
+pub use needs::Lacking;
 
 /// One step of the dry run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,6 +79,8 @@ pub struct DryRun {
     pub lines: Vec<PlanLine>,
     /// Versions that do not fit.
     pub drift: Vec<String>,
+    /// Tables, functions and privileges that a step needs, that are not there, and that no earlier step sees to.
+    pub lacking: Vec<Lacking>,
 }
 
 impl DryRun {
@@ -82,6 +88,7 @@ impl DryRun {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.drift.is_empty()
+            && self.lacking.is_empty()
             && !self
                 .lines
                 .iter()
@@ -172,7 +179,15 @@ pub async fn dry_run(program: Rc<Program>, doors: Rc<Doors>, options: &Options) 
             });
         }
     }
-    Ok(DryRun { run, lines, drift })
+    let asked = |step: &Name| {
+        let line = lines.iter().find(|line: &&PlanLine| line.step == *step);
+        line.is_some_and(|line| {
+            matches!(line.finding, Finding::Pass {} | Finding::Fail { .. } | Finding::Unknown { .. })
+        })
+    };
+    let done = |step: &Name| lines.iter().any(|line| line.step == *step && line.finding == Finding::Done {});
+    let lacking = needs::lacking(&home, &program, doors.home(), &asked, &done).await?;
+    Ok(DryRun { run, lines, drift, lacking })
 }
 
 struct Dry<'a> {

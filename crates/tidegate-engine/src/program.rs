@@ -39,6 +39,12 @@ impl Program {
         self.runbook.step(id)
     }
 
+    /// `file:line` of a step's head.
+    #[must_use]
+    pub fn place_of(&self, step: &Step) -> String {
+        self.places.describe(&step.head)
+    }
+
     /// The stage a step stands in; `None` for steps of ways.
     #[must_use]
     pub fn stage_of(&self, step: &Name) -> Option<&Stage> {

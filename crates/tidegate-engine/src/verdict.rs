@@ -26,6 +26,25 @@ impl Verdict {
         matches!(self, Self::Unknown(_))
     }
 
+    /// What is said of something with this verdict: `does not hold`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pass => "holds",
+            Self::Fail(_) => "does not hold",
+            Self::Unknown(_) => "is unknown",
+        }
+    }
+
+    /// What was found, or why nothing was; empty where it holds.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        match self {
+            Self::Pass => "",
+            Self::Fail(found) | Self::Unknown(found) => found,
+        }
+    }
+
     /// The first that does not hold: a fail before an unknown.
     #[must_use]
     pub fn worst(verdicts: impl IntoIterator<Item = Self>) -> Self {
@@ -44,7 +63,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pass => f.write_str("pass"),
-            Self::Fail(found) => write!(f, "fail: {found}"),
+            Self::Fail(found) => f.write_str(found),
             Self::Unknown(why) => write!(f, "unknown: {why}"),
         }
     }

@@ -30,7 +30,7 @@ impl Rekey {
     pub async fn apply(&self, subject: &Subject, bounds: Bounds, actor: &str) -> Result<Report, RekeyError> {
         subject.check()?;
         bounds.check()?;
-        self.apply_in(subject, &bounds, actor, None).await
+        self.for_subject(subject).apply_in(subject, &bounds, actor, None).await
     }
 
     /// As [`Rekey::apply`], by a scan that others share. Records in place that are written after the scan are found by
@@ -47,7 +47,7 @@ impl Rekey {
     ) -> Result<Report, RekeyError> {
         subject.check()?;
         bounds.check()?;
-        self.apply_in(subject, &bounds, actor, Some(in_place)).await
+        self.for_subject(subject).apply_in(subject, &bounds, actor, Some(in_place)).await
     }
 
     async fn apply_in(

@@ -24,6 +24,23 @@ impl Asking {
         }
     }
 
+    /// What stands at the first of these keys, at most a page: at as many as one reading holds.
+    pub(crate) async fn get_some(&self, at: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+        let page = keys.get(..PAGE_MAX).unwrap_or(keys);
+        let mut tries = 0;
+        loop {
+            match self.0.get_some(at, page).await {
+                Err(error) if may_try_again(&error, &mut tries) => wait(tries).await,
+                Ok(found) if found.is_empty() && !page.is_empty() => {
+                    // Whoever goes on behind it would never end.
+                    let message = format!("it answered {} keys with nothing", page.len());
+                    return Err(KvError::Corrupt { store: format!("{:?}", self.0), message });
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     /// Any number of keys, a page at a time.
     pub(crate) async fn get_many(&self, at: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         let mut found = Vec::with_capacity(keys.len());

@@ -31,14 +31,11 @@ mod mortal {
     use std::path::Path;
     use std::sync::{Arc, Mutex, PoisonError};
 
-    use async_trait::async_trait;
+    use tidegate_store::kv::UnixSecond;
+    use tidegate_store::kv::around::{Around, Operation};
     use tidegate_store::kv::clock::SetClock;
     use tidegate_store::kv::redis::RedisKv;
     use tidegate_store::kv::sqlite::SqliteKv;
-    use tidegate_store::kv::watched::Operation;
-    use tidegate_store::kv::{
-        Entry, Key, KvStore, Namespace, Page, Properties, UnixSecond, Write, Written, WrittenAll,
-    };
 
     use super::{Kv, KvError};
 
@@ -97,44 +94,19 @@ mod mortal {
         }
     }
 
-    #[async_trait]
-    impl KvStore for Mortal {
-        fn properties(&self) -> Properties {
-            self.inner.properties()
+    impl Around for Mortal {
+        fn within(&self) -> &Kv {
+            &self.inner
         }
 
-        async fn now(&self) -> Result<UnixSecond, KvError> {
-            self.inner.now().await
-        }
-
-        async fn get_many(&self, at: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
-            self.point(Operation::GetMany);
-            self.inner.get_many(at, keys).await
-        }
-
-        async fn list(
+        async fn around<T: Send>(
             &self,
-            at: &Namespace,
-            prefix: &str,
-            after: Option<&Key>,
-            limit: usize,
-        ) -> Result<Page, KvError> {
-            self.point(Operation::List);
-            self.inner.list(at, prefix, after, limit).await
-        }
-
-        async fn write_each(&self, writes: &[Write]) -> Result<Vec<Written>, KvError> {
-            self.point(Operation::WriteEach);
-            self.inner.write_each(writes).await
-        }
-
-        async fn write_all(&self, writes: &[Write]) -> Result<WrittenAll, KvError> {
-            self.point(Operation::WriteAll);
-            self.inner.write_all(writes).await
-        }
-
-        async fn sweep(&self, at_most: usize) -> Result<usize, KvError> {
-            self.inner.sweep(at_most).await
+            operation: Operation,
+            _size: usize,
+            make: impl Future<Output = Result<T, KvError>> + Send,
+        ) -> Result<T, KvError> {
+            self.point(operation);
+            make.await
         }
     }
 }

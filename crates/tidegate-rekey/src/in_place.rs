@@ -99,7 +99,9 @@ impl InPlaceOwners {
                 while !keys.is_empty() {
                     let rest = keys.split_off(at_once.min(keys.len()));
                     let mut bytes = 0;
-                    for (key, entry) in keys.iter().zip(store.get_many(&rule.namespace, &keys).await?) {
+                    let found = store.get_some(&rule.namespace, &keys).await?;
+                    let unread = keys.split_off(found.len().clamp(1, keys.len()));
+                    for (key, entry) in keys.iter().zip(found) {
                         let Some(entry) = entry else { continue };
                         bytes += entry.value.len();
                         let names = owners.take(&rule.name, &rule.proof_pointers, key, &entry);
@@ -118,7 +120,8 @@ impl InPlaceOwners {
                         true => (at_once / 4).max(1),
                         false => (at_once * 2).min(BODIES_MAX),
                     };
-                    keys = rest;
+                    keys = unread;
+                    keys.extend(rest);
                 }
                 if page.complete {
                     break;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use tidegate_store::kv::{Entry, Key, KvError, Namespace, UnixSecond, Version};
+use tidegate_store::kv::{Entry, Key, KvError, Namespace, READ_MAX_BYTES, UnixSecond, Version};
 
 use crate::asking::Asking;
 use crate::body::Body;
@@ -119,20 +119,28 @@ impl<'a> Judging<'a> {
         self.page
     }
 
-    /// Judges these, in order. Those that are not there any more are left out.
-    pub(crate) async fn judge(&mut self, known: &Known, items: Vec<Item>) -> Result<Vec<Judged>, RekeyError> {
+    /// Judges these, in order, and gives back the last of them where all together are too large: they come with the next
+    /// ones. Those that are not there any more are left out.
+    pub(crate) async fn judge(
+        &mut self,
+        known: &Known,
+        mut items: Vec<Item>,
+    ) -> Result<(Vec<Judged>, Vec<Item>), RekeyError> {
         let now = self.store.now().await?;
-        let sources = self.read(items.iter().map(|item| (item.rule, Some(item.key.clone())))).await?;
+        let wanted: Vec<_> = items.iter().map(|item| (item.rule, Some(&item.key))).collect();
+        let sources = self.read_first(&wanted).await?;
+        let mut rest = items.split_off(sources.len());
         let mut there: Vec<(Item, Entry)> =
             items.into_iter().zip(sources).filter_map(|(item, entry)| Some((item, entry?))).collect();
         self.learn(&there).await?;
         let keys: Vec<Option<Key>> = there.iter().map(|(item, _)| self.destination(item)).collect();
         let there_already = self.standing_at(&there, &keys).await?;
         let wanted = there.iter().zip(&keys).map(|((item, _), key)| {
-            let key = key.as_ref().filter(|key| there_already.may_hold(item.rule, key));
-            (item.rule, key.cloned())
+            (item.rule, key.as_ref().filter(|key| there_already.may_hold(item.rule, key)))
         });
-        let destinations = self.read(wanted).await?;
+        let destinations = self.read_first(&wanted.collect::<Vec<_>>()).await?;
+        let unread = there.split_off(destinations.len()).into_iter().map(|(item, _)| item);
+        rest.splice(..0, unread);
         let bytes = there.iter().map(|(_, entry)| entry.value.len());
         let bytes: usize = bytes.chain(destinations.iter().flatten().map(|entry| entry.value.len())).sum();
         self.page = match bytes > PAGE_BYTES {
@@ -165,7 +173,7 @@ impl<'a> Judging<'a> {
             }
             judged.push(one);
         }
-        Ok(judged)
+        Ok((judged, rest))
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that one judgement needs, at its only call")]
@@ -263,6 +271,39 @@ impl<'a> Judging<'a> {
             }
         }
         Ok(standing)
+    }
+
+    /// What stands at the first of these keys of a rule, in their order: at as many as come to the bytes of one reading.
+    async fn read_first(&self, wanted: &[(usize, Option<&Key>)]) -> Result<Vec<Option<Entry>>, KvError> {
+        let namespace_of = |rule: usize| self.plan.rules.get(rule).map(|rule| &rule.namespace);
+        let (mut found, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
+        while let Some((rule, _)) = wanted.get(found.len()).filter(|_| bytes < READ_MAX_BYTES) {
+            let Some(namespace) = namespace_of(*rule) else {
+                found.push(None);
+                continue;
+            };
+            let rest = wanted.get(found.len()..).unwrap_or_default();
+            let here = rest.iter().take_while(|(rule, _)| namespace_of(*rule) == Some(namespace));
+            let keys: Vec<Key> = here.clone().filter_map(|(_, key)| key.cloned()).collect();
+            let read = match keys.is_empty() {
+                true => Vec::new(),
+                false => self.store.get_some(namespace, &keys).await?,
+            };
+            let is_whole = read.len() == keys.len();
+            bytes += read.iter().flatten().map(|entry| entry.value.len()).sum::<usize>();
+            let mut read = read.into_iter();
+            for (_, key) in here {
+                match key.map(|_| read.next()) {
+                    None => found.push(None),
+                    Some(Some(entry)) => found.push(entry),
+                    Some(None) => break,
+                }
+            }
+            if !is_whole {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// What stands at each of these keys of a rule, in their order; one call a namespace.

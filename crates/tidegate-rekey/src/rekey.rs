@@ -85,13 +85,18 @@ impl Rekey {
         self
     }
 
-    /// Gives way to these requests: while there are any, batches are small, and between any two operations it rests, for
-    /// at most a quarter of a second.
+    /// Gives way to these requests: while there are any of the user whose keys are at hand, batches are small, and between
+    /// any two operations it rests, for at most a quarter of a second. A user's requests are entered under the id.
     #[must_use]
     pub fn giving_way_to(mut self, foreground: &Foreground) -> Self {
-        self.store = Asking(foreground.gentle(self.store.0));
         self.foreground = foreground.clone();
         self
+    }
+
+    /// The same for one subject, to whose requests it gives way.
+    pub(crate) fn for_subject(&self, subject: &Subject) -> Self {
+        let store = Asking(self.foreground.gentle(Arc::clone(&self.store.0), &subject.id));
+        Self { store, ..self.clone() }
     }
 
     /// Keeps others out for this long after a run has died, instead of [`LEASE_DEFAULT`]; whole seconds, at least one.
@@ -181,8 +186,9 @@ impl Rekey {
     /// [`RekeyError`].
     pub async fn dry_with(&self, subject: &Subject, in_place: &InPlaceOwners) -> Result<Report, RekeyError> {
         subject.check()?;
-        let known = self.known(&subject.id).await?;
-        let judgement = self.judgement(subject, &known, in_place, false).await?;
+        let gentle = self.for_subject(subject);
+        let known = gentle.known(&subject.id).await?;
+        let judgement = gentle.judgement(subject, &known, in_place, false).await?;
         let former = self
             .write_state(&subject.id, |state| {
                 state.dry_run = true;
@@ -204,8 +210,9 @@ impl Rekey {
         in_place: &InPlaceOwners,
     ) -> Result<Counts, RekeyError> {
         subject.check()?;
-        let known = self.known(&subject.id).await?;
-        Ok(self.judgement(subject, &known, in_place, false).await?.counts)
+        let gentle = self.for_subject(subject);
+        let known = gentle.known(&subject.id).await?;
+        Ok(gentle.judgement(subject, &known, in_place, false).await?.counts)
     }
 
     /// What a next apply would still copy, or stumble on: `migrated`, `conflicts`, `quarantined`, `failed`, and their
@@ -284,7 +291,9 @@ impl Rekey {
                     continue;
                 }
             }
-            for judged in judging.judge(known, items).await? {
+            let (judged, unread) = judging.judge(known, items).await?;
+            stream.put_back(unread);
+            for judged in judged {
                 let Some(rule) = self.plan.rules.get(judged.item.rule) else { continue };
                 if matches!(judged.verdict, Verdict::NotOurs) {
                     continue;

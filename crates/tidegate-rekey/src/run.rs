@@ -134,7 +134,8 @@ impl Run<'_> {
 
     /// Records of the next batch, at most.
     fn limit(&self, is_alone: bool) -> usize {
-        let gentle = if self.rekey.foreground.is_busy() { GENTLE_RECORDS } else { DRAFT_RECORDS_MAX };
+        let is_waited_for = self.rekey.foreground.is_busy(&self.subject.id);
+        let gentle = if is_waited_for { GENTLE_RECORDS } else { DRAFT_RECORDS_MAX };
         if is_alone { 1 } else { self.bounds.batch.min(gentle) }
     }
 
@@ -212,7 +213,9 @@ async fn fill(
         if items.is_empty() {
             break;
         }
-        let mut judged = judging.judge(known, items).await?.into_iter();
+        let (judged, unread) = judging.judge(known, items).await?;
+        stream.put_back(unread);
+        let mut judged = judged.into_iter();
         while let Some(one) = judged.next() {
             if matches!(one.verdict, Verdict::NotOurs) {
                 continue;

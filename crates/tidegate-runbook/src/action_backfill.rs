@@ -135,7 +135,7 @@ fn demand_after(reader: &mut Reader<'_, '_>, source: Option<&BackfillSource>) {
             "after-missing",
             reader.page.span(reader.block.head.clone()),
             "rows that are written while this copies would be lost: nothing mirrors or stops them",
-            "add `-- @after step`, naming the `@flags` step that mirrors writes, or the `@seal` that stops them",
+            "add `-- @after step`, naming the `@flags` step that mirrors writes, the `@seal` that stops them, or the `@migrate` whose trigger fills the columns",
         ));
     }
 }

@@ -9,7 +9,8 @@ use crate::names::Name;
 use crate::runbook::{FlagRow, FlagSet, Side};
 use crate::scope::{Named, Placed, Scope};
 use crate::source::Span;
-use crate::step::{Action, Backfill, BackfillSource};
+use crate::sql::ObjectName;
+use crate::step::{Action, Backfill, BackfillSource, Migrate};
 use crate::text::SourceText;
 
 /// Checks every backfill.
@@ -91,6 +92,10 @@ fn after(
             }
             return;
         }
+        Some(Action::Migrate(migrate)) => match filled_by(migrate, backfill, source) {
+            Some((message, help)) => (format!("`{}` {message}", mention.name), help),
+            None => return,
+        },
         Some(Action::Flags(_)) => {
             let Some(moved) = as_move(named).filter(|_| front.flags_whole) else { return };
             let set = front.flags.iter().find(|set| set.name == moved.set);
@@ -103,6 +108,32 @@ fn after(
     let target = backfill.body.effect.writes.first().map(ToString::to_string).unwrap_or_default();
     let why = format!("{message}: what is written while this copies would be lost in {target}");
     diagnostics.push(Diagnostic::error("after-unfit", mention.span.clone(), why, help));
+}
+
+/// Why a migration's trigger does not keep what the backfill fills: nothing, if it makes one on the table that is filled.
+fn filled_by(migrate: &Migrate, backfill: &Backfill, source: &str) -> Option<(String, String)> {
+    let mut made = migrate.body.statements.iter().flat_map(|statement| &statement.effect.creates);
+    if !made.any(|object| object.kind == "trigger" && may_mean(object, source)) {
+        return Some((
+            format!("makes no trigger on {source}"),
+            format!(
+                "name the migration that makes a trigger BEFORE INSERT OR UPDATE ON {source} FOR EACH ROW"
+            ),
+        ));
+    }
+    let in_place = |written: &ObjectName| may_mean(written, source);
+    (!backfill.body.effect.writes.first().is_some_and(in_place)).then(|| {
+        (
+            format!("makes a trigger, which fills columns of {source} and of no other table"),
+            format!("UPDATE {source} in place, or name a `@flags` step that mirrors writes"),
+        )
+    })
+}
+
+/// Whether an object's table can be the one that is written so.
+fn may_mean(object: &ObjectName, table: &str) -> bool {
+    let Some((schema, name)) = columns::table(table) else { return true };
+    object.name == name && object.schema.as_ref().zip(schema.as_ref()).is_none_or(|(one, other)| one == other)
 }
 
 /// The table that the copy writes and the seal names. Of a pattern it is not known here what it will mean.

@@ -272,7 +272,8 @@ impl<'c, 'd> Checker<'c, 'd> {
     fn after(&mut self, mention: &Mention) {
         let Some(entry) = self.visible(mention) else { return };
         let (list, index, named) = (entry.list, entry.index, entry.named);
-        if matches!(named, Named::Step(draft) if matches!(draft.verb, Verb::Flags | Verb::Seal)) {
+        if matches!(named, Named::Step(draft) if matches!(draft.verb, Verb::Flags | Verb::Seal | Verb::Migrate))
+        {
             self.demand_earlier(mention, list, index);
         } else {
             let message = format!("`{}` neither mirrors writes nor stops them", mention.name);
@@ -280,7 +281,7 @@ impl<'c, 'd> Checker<'c, 'd> {
                 "wrong-kind",
                 mention,
                 message,
-                "name the `@flags` step that mirrors writes, or the `@seal` of the source",
+                "name the `@flags` step that mirrors writes, the `@seal` of the source, or the `@migrate` that makes a trigger which fills its columns",
             );
         }
     }

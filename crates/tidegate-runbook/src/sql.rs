@@ -103,6 +103,9 @@ pub struct Effect {
     pub session_state: Option<&'static str>,
     /// Objects it creates, as written.
     pub creates: Vec<ObjectName>,
+    /// Relations, functions that are not PostgreSQL's own, and roles that it names and that must be there, as written.
+    /// Nothing of a statement that says IF EXISTS, nor of the body of a function.
+    pub needs: Vec<ObjectName>,
     /// Relations it reads in FROM, USING or TABLE, as written; names of its own WITH queries left out.
     pub reads: Vec<ObjectName>,
     /// Those of `reads` of which a query leaves out no row: no condition, inner join, limit or grouping.

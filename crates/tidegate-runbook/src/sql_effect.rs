@@ -3,6 +3,7 @@
 mod destroys;
 mod functions;
 mod names;
+mod needs;
 mod query;
 mod whole;
 
@@ -23,6 +24,7 @@ pub(crate) fn effect_of(statement: &SyntaxNode) -> Effect {
         transaction_control: controls_transaction(statement),
         session_state: session_state(statement),
         creates: creates(statement),
+        needs: needs::of(statement),
         opaque: matches!(kind, K::DO | K::CALL | K::EXECUTE),
         reads_only: matches!(kind, K::SHOW),
         bindable: is_query(kind) || matches!(kind, K::CREATE_TABLE_AS | K::EXPLAIN | K::DECLARE | K::CALL),

@@ -5,9 +5,10 @@
 //! a store cannot do stands in its [`Properties`], for a planner to read: it is refused there and never weakened here.
 //!
 //! [`sqlite::SqliteKv`] is the embedded store, shared by several processes; [`redis::RedisKv`] speaks to a Redis.
-//! [`conformance`] is the kit that every store of this trait must pass, and [`watched::Watched`] wraps one so that a
-//! test can refuse, lose or delay any of its operations.
+//! [`conformance`] is the kit that every store of this trait must pass. [`around::Around`] is what a store says that
+//! stands around another; [`watched::Watched`] is one with which a test can refuse, lose or delay any operation.
 
+pub mod around;
 pub mod clock;
 pub mod conformance;
 pub mod redis;
@@ -30,6 +31,8 @@ pub const VALUE_MAX_BYTES: usize = 25 * 1024 * 1024;
 pub const METADATA_MAX_BYTES: usize = 1024;
 /// Most entries of one page of a listing, and most keys of one reading.
 pub const PAGE_MAX: usize = 1000;
+/// Most bytes of the values of one reading: 32 MiB, so that any one value fits.
+pub const READ_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Most writes of one batch.
 pub const BATCH_MAX: usize = 1000;
 
@@ -318,8 +321,9 @@ pub trait KvStore: fmt::Debug + Send + Sync + 'static {
     /// Its clock, by which entries expire.
     async fn now(&self) -> Result<UnixSecond, KvError>;
 
-    /// What stands at these keys, in their order; at most [`PAGE_MAX`]. One snapshot for all.
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError>;
+    /// What stands at the first of these keys, in their order: at one at least, and at as many as have no more than
+    /// [`READ_MAX_BYTES`] together. One snapshot for those. At most [`PAGE_MAX`] keys are taken.
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError>;
 
     /// The keys that start with `prefix` and stand behind `after`, by the order of their bytes; at most `limit`, which
     /// is at most [`PAGE_MAX`]. A key that is there throughout a listing is in it once; one that comes or goes
@@ -352,7 +356,64 @@ impl dyn KvStore {
     /// # Errors
     /// [`KvError`].
     pub async fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>, KvError> {
-        Ok(self.get_many(namespace, std::slice::from_ref(key)).await?.pop().flatten())
+        Ok(self.get_some(namespace, std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    /// What stands at these keys, in their order; at most [`PAGE_MAX`]. All of it is in memory at once: what may be large
+    /// is asked for with [`KvStore::get_some`]. One snapshot where it fits one reading.
+    ///
+    /// # Errors
+    /// [`KvError`].
+    pub async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+        let mut found = self.get_some(namespace, keys).await?;
+        while found.len() < keys.len() {
+            let rest = keys.get(found.len()..).unwrap_or_default();
+            found.extend(self.next_of(namespace, rest).await?);
+        }
+        Ok(found)
+    }
+
+    /// Gives each of these keys at which something stands to `take`, in their order; any number of keys. No more is in
+    /// memory than one reading holds.
+    ///
+    /// # Errors
+    /// [`KvError`], and those of `take`.
+    pub async fn each<E: From<KvError>>(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        mut take: impl FnMut(&Key, Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for page in keys.chunks(PAGE_MAX) {
+            let mut rest = page;
+            while !rest.is_empty() {
+                let found = self.next_of(namespace, rest).await?;
+                let (these, later) = rest.split_at(found.len().min(rest.len()));
+                for (key, entry) in these.iter().zip(found) {
+                    if let Some(entry) = entry {
+                        take(key, entry)?;
+                    }
+                }
+                rest = later;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`KvStore::get_some`] of at least one key; an answer to none of them is an error.
+    pub(crate) async fn next_of(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Entry>>, KvError> {
+        let found = self.get_some(namespace, keys).await?;
+        if found.is_empty() {
+            return Err(KvError::Corrupt {
+                store: format!("{self:?}"),
+                message: format!("it answered {} keys with nothing", keys.len()),
+            });
+        }
+        Ok(found)
     }
 
     /// One write.

@@ -360,15 +360,21 @@ pub(crate) struct DoctorArguments {
 /// `audit`
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Follow the chain from the first event to the head
+    /// Follow the chain from the first event to the head, in the journal or in a bundle
     Verify(AuditArguments),
 }
 
 /// `audit verify`
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
+    /// The runbook's page; beside a bundle, to see whether it is the page that ran
+    #[arg(value_name = "PAGE", env = "TIDEGATE_RUNBOOK", required_unless_present = "bundle")]
+    pub(crate) page: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) page: PageArguments,
+    pub(crate) stores: StoreArguments,
+    /// Verify this file that `report --bundle` wrote, and ask no database
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     /// A head that was printed before: nothing before it may have changed
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,

@@ -100,7 +100,7 @@ pub(crate) fn page_of(command: &Command) -> Option<PathBuf> {
         Command::Recheck(arguments) => &arguments.page.page,
         Command::Rollback(arguments) => &arguments.page.page,
         Command::Doctor(arguments) => &arguments.page.page,
-        Command::Audit(crate::arguments::AuditCommand::Verify(arguments)) => &arguments.page.page,
+        Command::Audit(arguments) => audit::page_of(arguments)?,
         Command::Sessions(arguments) => &arguments.page,
         Command::Completions(_) | Command::Man(_) => return None,
     };

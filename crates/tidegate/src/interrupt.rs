@@ -11,6 +11,9 @@ use crate::exit_code;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
+/// Who stops a run whose terminal is gone.
+const HUNG_UP: &str = "the loss of its terminal (SIGHUP)";
+
 /// Listens until it is dropped.
 pub(crate) struct Interrupt {
     handle: Rc<RefCell<Told>>,
@@ -25,7 +28,7 @@ struct Told {
 }
 
 impl Interrupt {
-    /// Begins to listen for SIGINT and SIGTERM.
+    /// Begins to listen for SIGINT, SIGTERM and, unless whoever started this process had it ignored, SIGHUP.
     ///
     /// # Errors
     /// If the system does not let this process listen.
@@ -33,10 +36,13 @@ impl Interrupt {
         let open = |kind| {
             signal(kind).map_err(|error| Failure::internal(format!("signals cannot be listened to: {error}")))
         };
-        let (interrupts, terminations) = (open(SignalKind::interrupt())?, open(SignalKind::terminate())?);
+        let signals = Signals {
+            interrupts: open(SignalKind::interrupt())?,
+            terminations: open(SignalKind::terminate())?,
+            hangups: (!hangup_is_ignored()).then(|| open(SignalKind::hangup())).transpose()?,
+        };
         let handle = Rc::<RefCell<Told>>::default();
-        let listener =
-            tokio::task::spawn_local(listen(screen.clone(), handle.clone(), interrupts, terminations));
+        let listener = tokio::task::spawn_local(listen(screen.clone(), handle.clone(), signals));
         Ok(Self { handle, listener })
     }
 
@@ -56,13 +62,39 @@ impl Drop for Interrupt {
     }
 }
 
-async fn listen(screen: Screen, told: Rc<RefCell<Told>>, mut interrupts: Signal, mut terminations: Signal) {
+/// What is listened for.
+struct Signals {
+    interrupts: Signal,
+    terminations: Signal,
+    hangups: Option<Signal>,
+}
+
+/// `nohup` and its like have it ignored, and a run that was started so goes on without its terminal.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+async fn hung_up(hangups: &mut Option<Signal>) {
+    match hangups {
+        Some(hangups) => drop(hangups.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn listen(screen: Screen, told: Rc<RefCell<Told>>, mut signals: Signals) {
     loop {
         let by = tokio::select! {
-            _ = interrupts.recv() => "an interrupt (SIGINT)",
-            _ = terminations.recv() => "a request to end (SIGTERM)",
+            _ = signals.interrupts.recv() => "an interrupt (SIGINT)",
+            _ = signals.terminations.recv() => "a request to end (SIGTERM)",
+            () = hung_up(&mut signals.hangups) => HUNG_UP,
         };
         let mut told = told.borrow_mut();
+        // Shell and system both send it for one terminal: the second is no second wish.
+        if told.by.is_some() && by == HUNG_UP {
+            continue;
+        }
         if told.by.is_some() {
             screen.stand(None);
             screen

@@ -26,6 +26,8 @@ struct Inner {
     redactor: Redactor,
     /// The line that is redrawn, as it stands on the terminal.
     standing: Option<String>,
+    /// What was written to stdout last could not be.
+    unread: bool,
 }
 
 /// How a word is shown on a terminal with colour.
@@ -95,13 +97,19 @@ impl Screen {
 
     /// Writes lines of data to stdout.
     pub(crate) fn data(&self, text: &str) {
-        let inner = self.lock();
+        let mut inner = self.lock();
         inner.wipe();
         let text = inner.redactor.redact(text);
+        let mut stdout = std::io::stdout().lock();
+        let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
         // A reader that went away wants no more.
-        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
-        let _ = std::io::stdout().lock().flush();
+        inner.unread = written.is_err();
         inner.redraw();
+    }
+
+    /// Whether what was written to stdout last could not be: its reader went away.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.lock().unread
     }
 
     /// Writes a text to stdout byte by byte as it is, but for secrets.

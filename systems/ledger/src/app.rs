@@ -5,18 +5,12 @@ use crate::http::Figures;
 use crate::keys::Keys;
 use crate::operations::{Ledger, LedgerError};
 
-/// The migration that this service needs.
-pub const SCHEMA_NEEDED: &str = "0018";
-
 /// Why the service could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The database cannot be asked.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used: {}", .0.told())]
     Ledger(#[from] LedgerError),
-    /// The schema is too old.
-    #[error("the database lacks migration {SCHEMA_NEEDED}; run the runbook economic-ledger.md first")]
-    Schema,
 }
 
 /// The service. It lives as long as the process serves.
@@ -36,18 +30,19 @@ impl App {
     pub async fn start(config: Config) -> Result<App, AppError> {
         let ledger = Ledger::open(&config).map_err(LedgerError::from)?;
         let app = App { config, ledger, keys: Keys::default(), figures: Figures::default() };
-        if app.is_ready().await? { Ok(app) } else { Err(AppError::Schema) }
+        app.look().await?;
+        if app.ledger.system().is_ok() {
+            app.ledger.look_as_system().await?;
+        }
+        Ok(app)
     }
 
-    /// Whether the database answers and has the schema.
+    /// Looks whether the database answers and has the schema.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn is_ready(&self) -> Result<bool, LedgerError> {
-        let session = self.ledger.application().get().await?;
-        let sql = "SELECT to_regprocedure('app.debit_many(uuid, text[], bigint[])') IS NOT NULL";
-        let rows = session.query(sql, &[]).await?;
-        Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false))
+    pub async fn look(&self) -> Result<(), LedgerError> {
+        self.ledger.look_as_application().await
     }
 
     /// What the environment said.

@@ -66,7 +66,7 @@ enum Command {
         /// The tenant.
         community: Uuid,
         /// Who has looked.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         actor: String,
     },
     /// Keys of the services that may ask.
@@ -85,7 +85,14 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         Command::Keys(keys::KeysCommand::Generate { out }) => keys::generate(out.as_deref()),
         command => match Config::read(&|name| std::env::var(name).ok()) {
             Err(error) => return failed(&error.to_string(), USAGE),
-            Ok(config) => with_config(command, config).await,
+            Ok(config) if matches!(command, Command::Serve) => serve(config).await,
+            Ok(config) => match opened(&command, &config).await {
+                Ok(ledger) => with_ledger(command, ledger).await,
+                Err(error @ (LedgerError::NoSystem | LedgerError::Blind { .. })) => {
+                    return failed(&error.told(), USAGE);
+                }
+                Err(error) => Err(error.told()),
+            },
         },
     };
     match done {
@@ -94,20 +101,37 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-async fn with_config(command: Command, config: Config) -> Result<(), String> {
-    if matches!(command, Command::Serve) {
-        return serve(config).await;
+/// The ledger, once those of its logins that a command needs were looked at.
+async fn opened(command: &Command, config: &Config) -> Result<Ledger, LedgerError> {
+    let ledger = Ledger::open(config)?;
+    if matches!(
+        command,
+        Command::Verify { .. } | Command::Sweep | Command::Reconcile | Command::SweepPayments(_)
+    ) {
+        ledger.look_as_system().await?;
     }
-    let ledger = Ledger::open(&config).map_err(|error| error.to_string())?;
+    if !matches!(command, Command::Verify { .. } | Command::SweepPayments(_)) {
+        ledger.look_as_application().await?;
+    }
+    Ok(ledger)
+}
+
+async fn with_ledger(command: Command, ledger: Ledger) -> Result<(), String> {
     match command {
         Command::Verify { json } => verify(&ledger, json).await,
         Command::Statement { community, limit, before, json } => {
-            let statement = ledger.statement(community, before, limit).await.map_err(told)?;
+            let statement = ledger.statement(community, before, limit).await.map_err(why)?;
             if json {
                 say(&format!("{statement:#}"));
                 return Ok(());
             }
-            for entry in statement.get("entries").and_then(Value::as_array).into_iter().flatten() {
+            let entries = statement.get("entries").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            if entries.is_empty() {
+                let before =
+                    before.map_or(String::new(), |entry| format!(" before {entry}, if it has that one"));
+                note(&format!("{community} has no entry{before}"));
+            }
+            for entry in entries {
                 let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
                 say(&format!(
                     "{}  {:<11} {:>16}  lot {} ({})  {}",
@@ -124,7 +148,7 @@ async fn with_config(command: Command, config: Config) -> Result<(), String> {
         Command::Sweep => sweep(&ledger).await,
         Command::Reconcile => reconcile(&ledger).await,
         Command::ResetBreaker { community, actor } => {
-            match ledger.reset_breaker(community, &actor).await.map_err(told)? {
+            match ledger.reset_breaker(community, &actor).await.map_err(why)? {
                 true => Ok(()),
                 false => Err(format!("the breaker of {community} is not open")),
             }
@@ -159,7 +183,7 @@ async fn serve(config: Config) -> Result<(), String> {
 }
 
 async fn verify(ledger: &Ledger, json: bool) -> Result<(), String> {
-    let verified = ledger.verify().await.map_err(told)?;
+    let verified = ledger.verify().await.map_err(why)?;
     if json {
         say(&serde_json::to_string_pretty(&verified).unwrap_or_default());
     }
@@ -182,16 +206,16 @@ async fn verify(ledger: &Ledger, json: bool) -> Result<(), String> {
 async fn sweep(ledger: &Ledger) -> Result<(), String> {
     let (mut reservations, mut lots, mut expired) = (0, 0, 0_i128);
     let mut failed = Vec::new();
-    for community in ledger.due(SWEEP_TENANTS).await.map_err(told)? {
+    for community in ledger.due(SWEEP_TENANTS).await.map_err(why)? {
         loop {
             let swept = match ledger.sweep(community, SWEEP_BATCH).await {
                 Ok(swept) => swept,
                 // What one tenant has must not keep the others waiting.
                 Err(error) if is_of_its_rows(&error) => {
-                    failed.push(format!("{community}: {error}"));
+                    failed.push(format!("{community}: {}", error.told()));
                     break;
                 }
-                Err(error) => return Err(told(error)),
+                Err(error) => return Err(why(error)),
             };
             let (given, over) = (number(&swept, "reservations"), number(&swept, "lots"));
             reservations += given;
@@ -208,15 +232,15 @@ async fn sweep(ledger: &Ledger) -> Result<(), String> {
 
 async fn reconcile(ledger: &Ledger) -> Result<(), String> {
     let (mut events, mut wrong) = (0, Vec::new());
-    for community in ledger.tenants().await.map_err(told)? {
+    for community in ledger.tenants().await.map_err(why)? {
         loop {
             let looked = match ledger.reconcile(community, RECONCILE_BATCH).await {
                 Ok(looked) => looked,
                 Err(error) if is_of_its_rows(&error) => {
-                    wrong.push(format!("{community} was not looked at: {error}"));
+                    wrong.push(format!("{community} was not looked at: {}", error.told()));
                     break;
                 }
-                Err(error) => return Err(told(error)),
+                Err(error) => return Err(why(error)),
             };
             let count = number(&looked, "events");
             events += count;
@@ -235,7 +259,13 @@ async fn reconcile(ledger: &Ledger) -> Result<(), String> {
 
 /// Whether the database refused what one tenant's rows led to: others' may be as they should.
 fn is_of_its_rows(error: &LedgerError) -> bool {
-    matches!(error, LedgerError::Store(failure) if failure.sqlstate().is_some())
+    matches!(error, LedgerError::Held)
+        || matches!(error, LedgerError::Store(failure) if failure.sqlstate().is_some())
+}
+
+/// An error of the ledger, with what to do next.
+fn why(error: impl Into<LedgerError>) -> String {
+    error.into().told()
 }
 
 fn told(error: impl std::fmt::Display) -> String {
@@ -250,6 +280,11 @@ pub(crate) fn failed(why: &str, code: u8) -> ExitCode {
     // Nobody may be reading; the exit code says it, too.
     let _ = writeln!(std::io::stderr(), "ledger: {why}");
     ExitCode::from(code)
+}
+
+/// Says something beside what was asked for, on standard error.
+fn note(what: &str) {
+    let _ = writeln!(std::io::stderr(), "ledger: {what}");
 }
 
 /// Prints a line for whoever called.

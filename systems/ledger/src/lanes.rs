@@ -61,6 +61,11 @@ impl Lanes {
         Lanes { debits: Arc::default(), places: Arc::default(), each }
     }
 
+    /// Lanes in which a tenant has one place, however many sessions there are.
+    pub(crate) fn single() -> Lanes {
+        Lanes { debits: Arc::default(), places: Arc::default(), each: 1 }
+    }
+
     /// Puts a debit into its tenant's lane.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     migration!("0016_system_role.sql"),
     migration!("0017_cursor_fence.sql"),
     migration!("0018_operations.sql"),
+    migration!("0019_bounds.sql"),
 ];
 
 /// The schema after the last migration, as `pg_dump` writes it, without comments and most settings.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::lanes::{Lane, Lanes, Waiting};
+use crate::operator::SCHEMA_NEEDED;
 use crate::outcome::Outcome;
 
 /// How often a statement is tried that lost against another one.
@@ -37,11 +38,25 @@ pub enum LedgerError {
     #[error("the database answered what is not understood: {0}")]
     Answer(String),
     /// The system's address is not set.
-    #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants cannot be done")]
+    #[error("DATABASE_SYSTEM_URL is not set: what looks across tenants needs the database as arrakis_admin")]
     NoSystem,
     /// Nothing was asked: too many of the tenant's requests wait already.
     #[error("too many requests of this tenant wait already; ask again later, with the same key")]
     Crowded,
+    /// The schema is too old.
+    #[error("the database lacks migration {SCHEMA_NEEDED}; run the runbook economic-ledger.md first")]
+    Schema,
+    /// The system's login is not the system's.
+    #[error(
+        "DATABASE_SYSTEM_URL logs in as {role}, which does not see every tenant's rows: what looks across tenants would find nothing; it must log in as arrakis_admin"
+    )]
+    Blind {
+        /// As whom it logs in.
+        role: String,
+    },
+    /// Nothing was done: a lock of the tenant's was not free in time.
+    #[error("the tenant's rows are locked by another transaction; nothing was done, try again later")]
+    Held,
     /// Nothing was asked: whoever reads the keys of services does not come back.
     #[error("the keys of services could not be read in time; ask again later, and look at the database")]
     KeysUnread,
@@ -62,6 +77,9 @@ impl LedgerError {
             LedgerError::Answer(what) => LedgerError::Answer(what.clone()),
             LedgerError::NoSystem => LedgerError::NoSystem,
             LedgerError::Crowded => LedgerError::Crowded,
+            LedgerError::Held => LedgerError::Held,
+            LedgerError::Schema => LedgerError::Schema,
+            LedgerError::Blind { role } => LedgerError::Blind { role: role.clone() },
             LedgerError::KeysUnread => LedgerError::KeysUnread,
         }
     }
@@ -142,6 +160,7 @@ pub struct Ledger {
     application: Pool,
     system: Option<Pool>,
     lanes: Lanes,
+    notices: Lanes,
 }
 
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -162,7 +181,7 @@ impl Ledger {
         };
         let application = pool(&config.application, "ledger")?;
         let system = config.system.as_ref().map(|address| pool(address, "ledger-system")).transpose()?;
-        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max) })
+        Ok(Ledger { application, system, lanes: Lanes::to(config.pool_max), notices: Lanes::single() })
     }
 
     /// Sessions of the application.
@@ -181,6 +200,11 @@ impl Ledger {
 
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.lanes
+    }
+
+    /// Where notices wait that are of one tenant's payments.
+    pub(crate) fn notices(&self) -> &Lanes {
+        &self.notices
     }
 
     /// Asks one function of the database for a tenant, again where it lost against another transaction.
@@ -230,6 +254,9 @@ impl Ledger {
             match attempts.end(asked).await {
                 None => {}
                 Some(TxOutcome::Committed(rows)) => return Ok(rows),
+                Some(TxOutcome::RolledBack(failure)) if failure.kind() == FailureKind::LockTimeout => {
+                    return Err(LedgerError::Held);
+                }
                 Some(TxOutcome::RolledBack(failure) | TxOutcome::Unknown(failure)) => {
                     return Err(failure.into());
                 }
@@ -257,7 +284,10 @@ impl Ledger {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Outcome, LedgerError> {
-        let answer = self.call(community, sql, parameters).await?;
+        let answer = match self.call(community, sql, parameters).await {
+            Err(error) if error.is_beyond() => return Ok(Outcome::beyond()),
+            answer => answer?,
+        };
         Outcome::read(answer.clone()).ok_or_else(|| LedgerError::Answer(answer.to_string()))
     }
 
@@ -476,7 +506,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn sweep(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call(community, "SELECT app.sweep($1, $2)::text", &parameters).await
+        self.json_of_tenant("sweep", community, "SELECT app.sweep($1, $2)::text", &parameters).await
     }
 
     /// Looks at the next usage events of one tenant, at most so many, and moves its cursor behind them.
@@ -485,16 +515,7 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn reconcile(&self, community: Uuid, at_most: i32) -> Result<Value, LedgerError> {
         let parameters: [Parameter<'_>; 2] = [(&community, Type::UUID), (&at_most, Type::INT4)];
-        self.call(community, "SELECT app.reconcile($1, $2)::text", &parameters).await
-    }
-
-    /// What a tenant has: spendable, set aside, and its lots.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn balance(&self, community: Uuid) -> Result<Value, LedgerError> {
-        let sql = include_str!("sql/balance.sql");
-        self.json_of_tenant("balance", community, sql, &[(&community, Type::UUID)]).await
+        self.json_of_tenant("reconcile", community, "SELECT app.reconcile($1, $2)::text", &parameters).await
     }
 
     /// Tenants for whom something is due, at most so many.

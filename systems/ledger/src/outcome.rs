@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::bounds::TOTAL_MAX_MICRO;
+
 /// Why an operation was not done. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// The amount is no whole number of micro-dollars from 1 to 9 × 10^18.
+    /// The amount is no whole number of micro-dollars from 1 to [`AMOUNT_MAX_MICRO`](crate::bounds::AMOUNT_MAX_MICRO).
     InvalidAmount,
     /// A lot would be over before it begins.
     AlreadyExpired,
@@ -27,11 +29,13 @@ pub enum Reason {
     StaleFence,
     /// The tenant's breaker is open.
     CircuitOpen,
+    /// The tenant would have been given more in all, or more been debited of one lot, than [`TOTAL_MAX_MICRO`].
+    LimitExceeded,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::InvalidAmount,
         Reason::AlreadyExpired,
         Reason::BudgetExceeded,
@@ -43,6 +47,7 @@ impl Reason {
         Reason::InvalidState,
         Reason::StaleFence,
         Reason::CircuitOpen,
+        Reason::LimitExceeded,
     ];
 
     /// Its word, in the database as on the wire.
@@ -60,6 +65,7 @@ impl Reason {
             Reason::InvalidState => "INVALID_STATE",
             Reason::StaleFence => "STALE_FENCE",
             Reason::CircuitOpen => "CIRCUIT_OPEN",
+            Reason::LimitExceeded => "LIMIT_EXCEEDED",
         }
     }
 
@@ -74,7 +80,8 @@ impl Reason {
             | Reason::AlreadyMinted
             | Reason::CreditBackExceedsDebit
             | Reason::InvalidState
-            | Reason::StaleFence => 409,
+            | Reason::StaleFence
+            | Reason::LimitExceeded => 409,
             Reason::CircuitOpen => 503,
         }
     }
@@ -102,6 +109,13 @@ impl Outcome {
             }
             Some(_) => None,
         }
+    }
+
+    /// The refusal of what would lead beyond [`TOTAL_MAX_MICRO`].
+    #[must_use]
+    pub fn beyond() -> Outcome {
+        let more = Map::from_iter([("limitMicro".to_owned(), TOTAL_MAX_MICRO.into())]);
+        Outcome::Refused(Reason::LimitExceeded, more)
     }
 
     /// What was done; `None`: it was refused.

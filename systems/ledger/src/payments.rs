@@ -2,11 +2,20 @@
 //!
 //! A notice is one transaction: its delivery is noted, the payment locked, its status moved, the lot minted and stamped.
 //! What fails leaves nothing, so that the provider's next delivery does all of it.
+//!
+//! Sessions of the system are few, and all tenants' notices share them. A notice asks first whose it is, without a lock;
+//! then those of one tenant follow each other, with one session for all of them, and none waits long for a lock.
+
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_store::postgres::{Failure, Session, TxAttempts, TxError, TxOutcome, Type};
+use tidegate_store::postgres::{
+    Failure, FailureKind, Session, TxAttempts, TxError, TxOptions, TxOutcome, Type,
+};
 use uuid::Uuid;
 
+use crate::bounds::is_beyond;
 use crate::notice::Notice;
 use crate::operations::{Ledger, LedgerError, OPTIONS, Parameter};
 
@@ -15,6 +24,13 @@ pub const PURCHASE_DAYS: i64 = 90;
 
 /// How the request keys of lots begin that a payment mints. Under a key that a tenant had used, its payment could not.
 pub const PAYMENT_KEYS: &str = "payment:";
+
+/// How long a notice waits for a lock. Whoever holds the tenant's for longer does not keep a session from others' notices.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// How the transaction of a notice is made.
+static NOTICE: LazyLock<TxOptions> =
+    LazyLock::new(|| TxOptions { lock_timeout: Some(LOCK_WAIT), ..OPTIONS.clone() });
 
 /// What became of a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +49,8 @@ pub enum Noticed {
         /// How it stands.
         status: String,
     },
+    /// Its lot would lead beyond what a tenant may be given in all.
+    LimitExceeded,
     /// It speaks of another price than was asked for.
     AmountMismatch {
         /// What was asked for, in dollars.
@@ -90,18 +108,26 @@ impl Ledger {
 
     /// Takes a notice whose signature was looked at.
     ///
+    /// # Locks
+    /// The tenant's and the payment's, each waited for no longer than a second; then [`LedgerError::Held`].
+    ///
     /// # Idempotence
     /// By payment and status. However often and in whichever order notices come, a payment mints once.
     ///
     /// # Errors
     /// [`LedgerError`]; then nothing of it is kept, or that is not known: the same notice again ends it.
     pub async fn take_notice(&self, notice: &Notice) -> Result<Noticed, LedgerError> {
+        let community = match self.whose(notice).await? {
+            Ok(community) => community,
+            Err(noticed) => return Ok(noticed),
+        };
+        let _place = self.notices().place(community).await?;
         let pool = self.system()?.get().await?;
         let session: &Session = &pool;
-        let mut attempts = TxAttempts::new(session, "notice", &OPTIONS, "");
+        let mut attempts = TxAttempts::new(session, "notice", &NOTICE, "");
         loop {
             let taken = match attempts.begin().await {
-                Ok(_) => take(session, notice).await,
+                Ok(_) => take(session, notice, community).await,
                 Err(failure) => Err(failure.into()),
             };
             match attempts.end(taken).await {
@@ -109,15 +135,38 @@ impl Ledger {
                 Some(TxOutcome::Committed(noticed) | TxOutcome::RolledBack(Trouble::Refused(noticed))) => {
                     return Ok(noticed);
                 }
+                Some(TxOutcome::RolledBack(Trouble::Store(failure)))
+                    if failure.kind() == FailureKind::LockTimeout =>
+                {
+                    return Err(LedgerError::Held);
+                }
                 Some(TxOutcome::RolledBack(Trouble::Store(failure)) | TxOutcome::Unknown(failure)) => {
                     return Err(failure.into());
                 }
             }
         }
     }
+
+    /// Whose payment a notice is of; or what became of it, where there is nothing to wait for.
+    async fn whose(&self, notice: &Notice) -> Result<Result<Uuid, Noticed>, LedgerError> {
+        let session = self.system()?.get().await?;
+        let event = notice.event_id();
+        let parameters: [Parameter<'_>; 2] = [(&notice.payment_id, Type::TEXT), (&event, Type::TEXT)];
+        let rows = session.query(include_str!("sql/whose_notice.sql"), &parameters).await?;
+        let row = rows.first().ok_or_else(|| LedgerError::Answer("no row".to_owned()))?;
+        let read = || -> Result<(Option<Uuid>, bool), Box<dyn std::error::Error>> {
+            Ok((row.try_get(0)?, row.try_get(1)?))
+        };
+        let (community, is_known) = read().map_err(|error| LedgerError::Answer(error.to_string()))?;
+        Ok(match community {
+            _ if is_known => Err(Noticed::Duplicate),
+            None => Err(Noticed::UnknownPayment),
+            Some(community) => Ok(community),
+        })
+    }
 }
 
-async fn take(session: &Session, notice: &Notice) -> Result<Noticed, Trouble> {
+async fn take(session: &Session, notice: &Notice, community: Uuid) -> Result<Noticed, Trouble> {
     let event = notice.event_id();
     let sql = "INSERT INTO public.webhook_events (provider, event_id, payload) VALUES ('nowpayments', $1, $2)
                ON CONFLICT DO NOTHING";
@@ -125,10 +174,7 @@ async fn take(session: &Session, notice: &Notice) -> Result<Noticed, Trouble> {
     if noted == 0 {
         return Err(Trouble::Refused(Noticed::Duplicate));
     }
-    let Some(community) = tenant_of(session, &notice.payment_id).await? else {
-        return Err(Trouble::Refused(Noticed::UnknownPayment));
-    };
-    // From here on as the application, under the row security of the tenant that was found.
+    // From here on as the application, under the row security of the tenant whose payment it is.
     session.run("SET LOCAL ROLE arrakis_app").await?;
     crate::operations::enter(session, community).await?;
     let payment = locked(session, &notice.payment_id).await?;
@@ -154,14 +200,6 @@ async fn take(session: &Session, notice: &Notice) -> Result<Noticed, Trouble> {
         status => move_to(session, &payment, status, None, None).await?,
     }
     Ok(Noticed::Processed { minted_micro })
-}
-
-async fn tenant_of(session: &Session, payment_id: &str) -> Result<Option<Uuid>, Failure> {
-    let sql = "SELECT community_id FROM public.crypto_payments WHERE payment_id = $1";
-    let rows = session.query(sql, &[(&payment_id, Type::TEXT)]).await?;
-    rows.first()
-        .map(|row| row.try_get(0).map_err(|error| Failure::unusable_answer(error.to_string())))
-        .transpose()
 }
 
 async fn locked(session: &Session, payment_id: &str) -> Result<Payment, Failure> {
@@ -215,7 +253,11 @@ async fn mint(session: &Session, payment: &Payment, payment_id: &str) -> Result<
                 (&payment_id, Type::TEXT),
             ],
         )
-        .await?;
+        .await
+        .map_err(|failure| match is_beyond(&failure) {
+            true => Trouble::Refused(Noticed::LimitExceeded),
+            false => failure.into(),
+        })?;
     let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok());
     let answer: Value = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let lot = answer.get("lotId").and_then(Value::as_str).and_then(|lot| lot.parse().ok());

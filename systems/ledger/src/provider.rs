@@ -129,6 +129,10 @@ impl Ledger {
             Ok(Noticed::AmountMismatch { expected }) => {
                 swept.failed.push(format!("{}: the provider's price is not {expected}", notice.payment_id));
             }
+            Ok(Noticed::LimitExceeded) => {
+                let why = "its lot would lead beyond what a tenant may be given in all";
+                swept.failed.push(format!("{}: {why}", notice.payment_id));
+            }
             Ok(Noticed::Duplicate | Noticed::UnknownPayment | Noticed::Skipped { .. }) => {
                 swept.unchanged += 1;
             }

@@ -81,7 +81,7 @@ impl App {
             auto: AutoSettings::read(environment),
             in_place: InPlaceMemory::default(),
             foreground: Foreground::default(),
-            gives_way: environment("MIGRATION_GIVES_WAY").as_deref() == Some("true"),
+            gives_way: environment("MIGRATION_GIVES_WAY").as_deref() != Some("false"),
         })
     }
 
@@ -96,13 +96,14 @@ impl App {
         &self.in_place
     }
 
-    /// Whether a migration gives way to requests: `MIGRATION_GIVES_WAY` is exactly `true`.
+    /// Whether a migration gives way to requests of the user whose keys it moves: it does unless `MIGRATION_GIVES_WAY` is
+    /// exactly `false`.
     #[must_use]
     pub fn gives_way(&self) -> bool {
         self.gives_way
     }
 
-    /// The requests of users, to which a migration gives way where it does.
+    /// The requests of users, each under the user's id.
     #[must_use]
     pub fn foreground(&self) -> &Foreground {
         &self.foreground
@@ -155,17 +156,15 @@ impl App {
         index::repair(self.store.as_ref(), id, spellings).await
     }
 
-    /// As [`App::repair_index`], giving way to requests as long as the user writes nothing meanwhile.
+    /// As [`App::repair_index`], giving way to the user's requests as long as none of them writes meanwhile.
     pub(crate) async fn repair_index_gently(
         &self,
         id: &str,
         spellings: &[String],
     ) -> Result<Repaired, AppError> {
-        if !self.gives_way {
-            return self.repair_index(id, spellings).await;
-        }
-        let gentle = self.foreground.gentle(self.store.clone());
-        match index::repair_once(gentle.as_ref(), id, spellings, index::ROWS_GENTLE).await? {
+        let gentle = self.foreground.gentle(self.store.clone(), id);
+        let rows = || if self.foreground.is_busy(id) { index::ROWS_GENTLE } else { index::ROWS };
+        match index::repair_once(gentle.as_ref(), id, spellings, rows).await? {
             Some(repaired) => Ok(repaired),
             // One that takes its time may be overtaken each time.
             None => self.repair_index(id, spellings).await,

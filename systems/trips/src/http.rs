@@ -13,11 +13,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
+use crate::waiting;
 use reply::Failure;
 
 /// Most bytes of a body: 1 MiB.
@@ -27,7 +28,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub fn router(app: Arc<App>) -> Router {
     let of_users = Router::new().merge(auth::routes()).merge(records::routes()).merge(orders::routes());
     Router::new()
-        .merge(of_users.layer(from_fn_with_state(Arc::clone(&app), in_front)))
+        .merge(of_users.layer(from_fn(in_front)))
         .merge(admin::routes())
         .layer(from_fn(guard::guard))
         .route("/health", get(|| async { "ok" }))
@@ -39,10 +40,9 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// A migration that gives way does so while a user waits for an answer.
-async fn in_front(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let _in_flight = app.gives_way().then(|| app.foreground().enter());
-    next.run(request).await
+/// A user waits for the answer of these.
+async fn in_front(request: Request, next: Next) -> Response {
+    waiting::request(next.run(request)).await
 }
 
 /// Whether the store answers.

@@ -35,8 +35,8 @@ pub(crate) const TRIES_MAX: usize = 64;
 /// Most records of one kind of one user.
 pub(crate) const RECORDS_MAX: usize = 1_000_000;
 /// Rows that are written in one batch, beside the head.
-const ROWS: usize = 500;
-/// The same, where others are to be held up by as little as possible.
+pub(crate) const ROWS: usize = 500;
+/// The same, while the user waits for an answer.
 pub(crate) const ROWS_GENTLE: usize = 64;
 
 /// What stands before the hash of a record's id in the key of its row.
@@ -312,7 +312,7 @@ pub(crate) async fn repair(
     spellings: &[String],
 ) -> Result<Repaired, AppError> {
     for _try in 0..TRIES_MAX {
-        if let Some(repaired) = repair_once(store, id, spellings, ROWS).await? {
+        if let Some(repaired) = repair_once(store, id, spellings, || ROWS).await? {
             return Ok(repaired);
         }
     }
@@ -324,7 +324,7 @@ pub(crate) async fn repair_once(
     store: &dyn KvStore,
     id: &str,
     spellings: &[String],
-    rows_at_once: usize,
+    rows_at_once: impl Fn() -> usize,
 ) -> Result<Option<Repaired>, AppError> {
     let found = head(store, id).await?;
     let marked = mark(store, id).await?;
@@ -380,10 +380,11 @@ async fn batches(
     id: &str,
     writes: Vec<Write>,
     unchanged: Condition,
-    at_once: usize,
+    at_once: impl Fn() -> usize,
 ) -> Result<bool, AppError> {
-    for rows in writes.chunks(at_once) {
-        let mut batch = rows.to_vec();
+    let mut writes = writes.into_iter().peekable();
+    while writes.peek().is_some() {
+        let mut batch: Vec<Write> = writes.by_ref().take(at_once()).collect();
         batch.push(write(head_key(id)?, Change::Keep, unchanged));
         if !made(store, id, batch).await? {
             return Ok(false);

@@ -12,6 +12,7 @@
 //! | [`deletion`] | an account and everything of it, removed |
 //! | [`migration`], [`audit`], [`metrics`] | the migration of keys, its trail and what is counted |
 //! | [`shapes`] | a keyspace with every awkward record, to try things on |
+//! | `waiting` | whose request it is that waits for an answer |
 //! | [`http`], [`serve`] | the service over HTTP |
 
 pub mod app;
@@ -32,5 +33,6 @@ pub mod shapes;
 pub mod sync;
 pub mod token;
 pub mod user;
+mod waiting;
 
 pub use app::{App, AppError};

@@ -33,12 +33,12 @@ pub(crate) async fn each(
         while !keys.is_empty() {
             let rest = keys.split_off(at_once.min(keys.len()));
             let mut bytes = 0;
-            for (key, entry) in keys.iter().zip(store.get_many(namespace, &keys).await?) {
-                // One that is gone since it was listed is none.
-                let Some(entry) = entry else { continue };
+            // One that is gone since it was listed is none.
+            let taken = store.each(namespace, &keys, |key, entry| {
                 bytes += entry.value.len();
-                take(key.clone(), entry)?;
-            }
+                take(key.clone(), entry)
+            });
+            taken.await?;
             at_once = if bytes > BYTES { (at_once / 4).max(1) } else { (at_once * 2).min(BODIES_MAX) };
             keys = rest;
         }

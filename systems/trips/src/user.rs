@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::app::{App, AppError};
-use crate::{deletion, keyspace};
+use crate::{deletion, keyspace, waiting};
 
 /// Fewest characters of a password, and most bytes.
 const PASSWORD_CHARS_MIN: usize = 8;
@@ -166,6 +166,9 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<Account, AppError> {
 /// [`AppError`].
 pub async fn sign_in(app: &App, user_name: &str, password: String) -> Result<Option<Account>, AppError> {
     let account = by_name(app, user_name).await?;
+    if let Some(account) = &account {
+        waiting::is_of(app, &account.id);
+    }
     let stored = account.as_ref().map_or(NOBODY.as_str(), |account| account.text("password")).to_owned();
     let is_right = verified(password, stored).await;
     let open = match &account {

@@ -231,8 +231,7 @@ impl<'a> Waves<'a> {
             self.cohort.max_failure_rate,
             failures(failed.into_iter()),
         );
-        let (step, says) = (self.job.step.id.clone(), self.job.step.says.clone());
-        Err(StepError::NotHolding { step, says, verdict: Verdict::Fail(found) })
+        Err(StepError::not_holding(self.job.program, self.job.step, Verdict::Fail(found)))
     }
 
     /// Waits until the pause since the last subject is over.

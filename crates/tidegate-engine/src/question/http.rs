@@ -41,6 +41,16 @@ pub(crate) async fn ask(client: &Client, question: &HttpQuestion<'_>) -> Answere
     }
 }
 
+/// As [`ask`], and names the request where it does not hold. Where there is one for each row of a cohort, the row is named.
+pub(crate) async fn ask_one(client: &Client, question: &HttpQuestion<'_>) -> Answered {
+    let mut answered = ask(client, question).await;
+    let path = question.values.text(&question.request.path, true, encode_in_url);
+    if let (Verdict::Fail(found) | Verdict::Unknown(found), Ok(path)) = (&mut answered.verdict, path) {
+        *found = format!("{} {path}: {found}", question.request.method);
+    }
+    answered
+}
+
 /// The request can be written.
 ///
 /// # Errors

@@ -339,7 +339,9 @@ async fn render(
         .sql(statement)
         .map_err(|missing: ValueMissing| Answered::unknown(missing.to_string()))?;
     set(session, &rendered).await.map_err(|error| match error {
-        StepError::Refused { message, next } => Answered::unknown(format!("{message}. {next}")),
+        StepError::Refused { message, next } => {
+            Answered::unknown(crate::advice::followed_by(&message, &next))
+        }
         other => Answered::unknown(crate::advice::message(&other)),
     })?;
     Ok(rendered)

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::event::{Event, EventRecord, WaitingOn};
 use crate::history::History;
 use crate::journal::JournalError;
+use crate::moment::precise;
 use crate::program::Program;
 use crate::report::{Course, Happened, Report, Section, StepReport, Turn, What, step_words};
 
@@ -223,7 +224,7 @@ fn of_run(record: &EventRecord) -> Option<Turn> {
 fn words(on: &WaitingOn) -> String {
     match on {
         WaitingOn::Confirm { step } => format!("a person's approval of {step}"),
-        WaitingOn::Hold { stage, until } => format!("the hold of stage {stage}, until {until}"),
+        WaitingOn::Hold { stage, until } => format!("the hold of stage {stage}, until {}", precise(*until)),
         WaitingOn::Pause {} => "a `resume`".to_owned(),
     }
 }

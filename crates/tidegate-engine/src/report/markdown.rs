@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::advice::followed_by;
 use crate::event::{Back, LossLine, Person};
+use crate::moment::{moment, precise};
 use crate::outcome::Outcome;
 use crate::report::{Course, Happened, Report, Section, StepReport, What};
 use crate::state::Phase;
@@ -16,7 +18,7 @@ pub(super) fn write(report: &Report) -> String {
     head(&mut text, report);
     let _ = writeln!(text, "\n## Course of the run\n");
     for turn in &report.course {
-        bullet(&mut text, 0, &format!("{} (event {}): {}", turn.at, turn.event, course(&turn.what)));
+        bullet(&mut text, 0, &format!("{} (event {}): {}", precise(turn.at), turn.event, course(&turn.what)));
     }
     for section in &report.sections {
         write_section(&mut text, section);
@@ -43,8 +45,8 @@ fn head(text: &mut String, report: &Report) {
     }
     row("texts", format!("`{}`", report.plan));
     row("state", phase(&report.phase));
-    row("started", report.started_at.to_string());
-    row("ended", report.ended_at.map_or_else(|| "not ended".to_owned(), |at| at.to_string()));
+    row("started", moment(report.started_at));
+    row("ended", report.ended_at.map_or_else(|| "not ended".to_owned(), moment));
     row("started by", person(&report.by));
     let server =
         report.bound_to.system_identifier.map_or(String::new(), |server| format!(" on server {server}"));
@@ -88,7 +90,7 @@ fn write_step(text: &mut String, step: &StepReport) {
 }
 
 fn write_happened(text: &mut String, happened: &Happened) {
-    let stamp = format!("{} (event {}): ", happened.at, happened.event);
+    let stamp = format!("{} (event {}): ", precise(happened.at), happened.event);
     let mut say = |what: String| bullet(text, 0, &format!("{stamp}{what}"));
     match &happened.what {
         What::Started { attempt } => say(format!("attempt {attempt} began")),
@@ -122,7 +124,8 @@ fn write_happened(text: &mut String, happened: &Happened) {
             say(format!("**undone**; {}", lost(loss)));
         }
         What::Adopted { outcome, by, reason } => {
-            say(format!("**adopted** by {}: {}. Reason: {reason}", person(by), outcome.summary));
+            let what = format!("**adopted** by {}: {}", person(by), outcome.summary);
+            say(followed_by(&what, &format!("Reason: {reason}")));
             write_outcome(text, outcome);
         }
     }
@@ -198,7 +201,8 @@ fn course(what: &Course) -> String {
             )
         }
         Course::DriftAccepted { subject, by, reason } => {
-            format!("**drift accepted** by {}: {subject}. Reason: {reason}", person(by))
+            let what = format!("**drift accepted** by {}: {subject}", person(by));
+            followed_by(&what, &format!("Reason: {reason}"))
         }
         Course::RollbackStarted { back, order, loss, by } => {
             let back = match back {

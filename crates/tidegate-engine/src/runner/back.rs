@@ -372,8 +372,7 @@ impl Runner {
             }
             let verdict = self.evaluate(step).await.verdict;
             if !verdict.holds() {
-                let (id, says) = (step.id.clone(), step.says.clone());
-                let error = StepError::NotHolding { step: id, says, verdict };
+                let error = StepError::not_holding(&program, step, verdict);
                 return self.halt_on(&step.id, error).await.map(Some);
             }
         }

@@ -65,7 +65,7 @@ impl Runner {
                 sqlstate: error.sqlstate().map(str::to_owned),
             });
         }
-        let next = advice::after_step(&error, self.program.step(step), &self.state);
+        let next = advice::after_step(&error, step, &self.program, &self.state);
         self.halt(Some(step.clone()), reason, message, next, events).await
     }
 
@@ -82,7 +82,8 @@ impl Runner {
                 (HaltReason::Stopped, format!("Stopped by {by}."), Vec::new())
             }
             Signal::Unanswered { watch, message } => {
-                (HaltReason::Watch, format!("Watch {watch} has no answer: {message}"), Vec::new())
+                let about = self.about_watch(&watch, "has no answer", &message);
+                (HaltReason::Watch, about, Vec::new())
             }
             Signal::Tripped { watch, message } => {
                 let tripped = Event::WatchTripped {
@@ -90,9 +91,7 @@ impl Runner {
                     message: message.clone(),
                     action: "halt".to_owned(),
                 };
-                let says = self.program.step(&watch).and_then(|step| step.says.clone());
-                let says = says.map_or(String::new(), |says| format!("{says} "));
-                (HaltReason::Watch, format!("{says}Watch {watch} tripped: {message}"), vec![tripped])
+                (HaltReason::Watch, self.about_watch(&watch, "tripped", &message), vec![tripped])
             }
         };
         if let Some(step) = step
@@ -106,8 +105,15 @@ impl Runner {
                 sqlstate: None,
             });
         }
-        let next = advice::after_signal(reason, &self.state);
+        let next = advice::after_signal(reason, step, &self.program, &self.state);
         self.halt(step.cloned(), reason, message, next, before).await
+    }
+
+    /// What a watch saw, with its own sentence and its place in the page.
+    fn about_watch(&self, watch: &Name, word: &str, message: &str) -> String {
+        let Some(step) = self.program.step(watch) else { return format!("Watch {watch} {word}: {message}") };
+        let says = step.says.as_ref().map_or(String::new(), |says| format!("{says} "));
+        format!("{says}Watch {watch} {word} ({}): {message}", self.program.place_of(step))
     }
 
     /// Journals the halt and runs the page's hook.
@@ -148,6 +154,12 @@ impl Runner {
                 ("TG_RUN".to_owned(), self.state.run.to_string()),
                 ("TG_RUNBOOK".to_owned(), self.state.runbook.to_string()),
                 ("TG_STEP".to_owned(), step.map(ToString::to_string).unwrap_or_default()),
+                (
+                    "TG_PLACE".to_owned(),
+                    step.and_then(|step| self.program.step(step))
+                        .map(|step| self.program.place_of(step))
+                        .unwrap_or_default(),
+                ),
                 ("TG_MESSAGE".to_owned(), self.redactor().redact(message)),
             ],
             timeout: HOOK_TIMEOUT,

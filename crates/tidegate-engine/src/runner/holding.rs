@@ -7,6 +7,7 @@ use tidegate_runbook::{Name, parse_duration};
 use crate::ending::Ending;
 use crate::error::StepError;
 use crate::event::{Event, HaltReason, WaitingOn};
+use crate::moment::precise;
 use crate::observer::Progress;
 use crate::runner::forward::Flow;
 use crate::runner::{Runner, Stop};
@@ -25,7 +26,7 @@ impl Runner {
             Ok(total) => total,
             Err(error) => {
                 let message = crate::advice::message(&error);
-                let next = vec!["Correct the stage's `hold`, then run again.".to_owned()];
+                let next = crate::advice::after_hold(&self.program, &self.state);
                 let ending = self.halt(None, HaltReason::Error, message, next, Vec::new()).await?;
                 return Ok(Flow::End(ending));
             }
@@ -75,8 +76,10 @@ impl Runner {
         if matches!(self.state.phase, Phase::Open {}) {
             self.commit(vec![Event::Waiting { on: on.clone() }]).await?;
         }
-        let next =
-            vec![format!("Stage {stage} holds until {until}. Then go on: tidegate run --apply --actor NAME")];
+        let next = vec![format!(
+            "Stage {stage} holds until {}. Then go on: tidegate run --apply --actor NAME",
+            precise(until)
+        )];
         Ok(Flow::End(Ending::Waiting { on, next }))
     }
 

@@ -50,8 +50,7 @@ impl Runner {
         for check in program.expand(&step.ensures) {
             let verdict = self.evaluate(check).await.verdict;
             if !verdict.holds() {
-                let (step, says) = (check.id.clone(), check.says.clone());
-                return Err(StepError::NotHolding { step, says, verdict });
+                return Err(StepError::not_holding(&program, check, verdict));
             }
         }
         Ok(())

@@ -303,7 +303,7 @@ fn history_holds(history: &History, binding: &Binding, options: &Options) -> Res
         && let Some(missing) = crate::memory::missing(folder, binding, history)
     {
         return Err(OpenError::Drift {
-            message: format!("{missing}: this is an older copy of the store"),
+            message: missing,
             next: format!(
                 "Bring back the store that has all events. If they are lost for good, remove the note of them, {}, \
                  and decide with `tidegate status` and `tidegate doctor` what to do. Of a database that was dropped and \

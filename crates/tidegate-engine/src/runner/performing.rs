@@ -85,8 +85,7 @@ impl Runner {
                         .map(Some);
                 }
                 verdict @ Verdict::Unknown(_) => {
-                    let (id, says) = (check.id.clone(), check.says.clone());
-                    let error = StepError::NotHolding { step: id, says, verdict };
+                    let error = StepError::not_holding(&program, check, verdict);
                     return Ok(Some(Flow::End(self.halt_on(&step.id, error).await?)));
                 }
                 Verdict::Fail(_) => {}
@@ -123,8 +122,7 @@ impl Runner {
         };
         crash::point(Site::Judged, step.id.as_str());
         if !answered.verdict.holds() {
-            let (id, says) = (step.id.clone(), step.says.clone());
-            let error = StepError::NotHolding { step: id, says, verdict: answered.verdict };
+            let error = StepError::not_holding(&self.program, step, answered.verdict);
             return self.halt_on(&step.id, error).await.map(Flow::End);
         }
         let (mut outcome, relation) = match kept(step, answered, &self.redactor()) {

@@ -179,9 +179,7 @@ impl Runner {
         self.commit(vec![Event::Rechecked { step: check.id.clone(), holds, message }]).await?;
         Ok(match answered.verdict {
             Verdict::Pass => None,
-            verdict => {
-                Some(StepError::NotHolding { step: check.id.clone(), says: check.says.clone(), verdict })
-            }
+            verdict => Some(StepError::not_holding(&self.program, check, verdict)),
         })
     }
 

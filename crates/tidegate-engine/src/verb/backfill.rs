@@ -5,6 +5,7 @@
 
 mod allot;
 mod chunk;
+mod filling;
 mod ground;
 mod in_the_way;
 mod key;
@@ -202,6 +203,7 @@ async fn forget(session: &Session, run: uuid::Uuid, step: &str) -> Result<(), St
 /// Count, range and hash of what was copied; refuses while rows are refused.
 async fn outcome(session: &Session, job: Job<'_>, ground: &Ground) -> Result<Outcome, StepError> {
     refused::must_be_none(session, job).await?;
+    ground.must_still_be_filled(session, job).await?;
     let chunks = chunk::done(session, job).await?;
     let written: u64 = chunks.iter().map(|chunk| chunk.written).sum();
     let shown = |key: Option<&Vec<String>>| key.map_or("the beginning".to_owned(), |key| key.join(", "));

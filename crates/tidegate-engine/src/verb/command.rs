@@ -10,7 +10,7 @@ use crate::doors::Entrance;
 use crate::error::StepError;
 use crate::job::Job;
 use crate::outcome::{KeptColumn, Outcome};
-use crate::question::http::{HttpQuestion, ask};
+use crate::question::http::{HttpQuestion, ask_one};
 use crate::question::{Answered, Reply, script};
 use crate::verdict::Verdict;
 
@@ -46,7 +46,7 @@ pub(crate) async fn perform(job: Job<'_>, command: &Command) -> Result<Outcome, 
                 timeout: job.statement_timeout(),
                 values: job.values,
             };
-            ask(&Client::new(), &question).await
+            ask_one(&Client::new(), &question).await
         }
         Deed::Sh(script) => {
             let path = job.doors.environment("PATH").unwrap_or_default();
@@ -69,8 +69,6 @@ fn outcome(job: Job<'_>, answered: Answered) -> Result<Outcome, StepError> {
             };
             Ok(Outcome { summary: "done".to_owned(), values, ..Outcome::default() })
         }
-        verdict => {
-            Err(StepError::NotHolding { step: job.step.id.clone(), says: job.step.says.clone(), verdict })
-        }
+        verdict => Err(StepError::not_holding(job.program, job.step, verdict)),
     }
 }

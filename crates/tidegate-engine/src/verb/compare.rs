@@ -274,7 +274,9 @@ fn answered(job: Job<'_>, compare: &Compare, compared: Result<Comparison, StepEr
             let verdict = Verdict::Fail(comparison.sentence(&compare.key, job.step.evidence_rows));
             Answered::new(verdict, Reply::Compared(Box::new(comparison)))
         }
-        Err(StepError::Refused { message, next }) => Answered::unknown(format!("{message}. {next}")),
+        Err(StepError::Refused { message, next }) => {
+            Answered::unknown(crate::advice::followed_by(&message, &next))
+        }
         Err(error) => {
             let found = crate::advice::message(&error);
             if error.is_unknown() { Answered::unknown(found) } else { Answered::failed(found) }

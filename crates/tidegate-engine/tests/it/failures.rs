@@ -213,3 +213,35 @@ fn a_standby_is_refused_and_an_older_one_that_was_promoted_is_told_apart() {
         std::fs::remove_dir_all(memory).unwrap();
     });
 }
+
+#[test]
+fn an_older_copy_that_went_on_by_itself_is_told_apart_though_its_journal_is_longer() {
+    on_stage(async {
+        let memory = std::env::temp_dir().join(format!("tidegate-went-on-{}", std::process::id()));
+        let mut stage = Stage::new("went_on").await;
+        stage.options.memory = Some(memory.clone());
+        let halting = page("## S\n\n```sql\n-- @check no\n-- @expect zero\nSELECT 1\n```\n");
+        halted(&stage.run(&halting).await);
+        let kept: i64 = stage.database.value("SELECT seq FROM tidegate.head").await;
+        halted(&stage.run(&halting).await);
+        // The copy lacks what came last, and others work on it.
+        stage
+            .database
+            .execute(&format!(
+                "ALTER TABLE tidegate.event DISABLE TRIGGER ALL; DELETE FROM tidegate.event WHERE seq > {kept};
+                 ALTER TABLE tidegate.event ENABLE TRIGGER ALL;
+                 UPDATE tidegate.head SET seq = {kept}, hash = (SELECT hash FROM tidegate.event WHERE seq = {kept})"
+            ))
+            .await;
+        stage.options.memory = None;
+        for _ in 0..3 {
+            halted(&stage.run(&halting).await);
+        }
+        stage.options.memory = Some(memory.clone());
+        let Err(OpenError::Drift { message, .. }) = stage.open(&halting, Purpose::Run).await else {
+            panic!("a copy that went on must be told apart");
+        };
+        assert!(message.contains("which went on by itself"), "{message}");
+        std::fs::remove_dir_all(memory).unwrap();
+    });
+}

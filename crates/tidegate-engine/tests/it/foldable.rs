@@ -62,7 +62,7 @@ fn a_complete_step_of_a_manual_stage_that_is_refused_when_run_again_stays_comple
         done(&stage.run(&text).await);
         done(&by_hand(&stage, &text).await);
         stage.database.execute("DELETE FROM flag").await;
-        assert!(halted(&by_hand(&stage, &text).await).contains("raised does not hold"));
+        assert!(halted(&by_hand(&stage, &text).await).contains("raised is unknown (test.md:"));
         assert!(matches!(stage.state().await.steps.get(&name("m")), Some(StepState::Done { .. })));
     });
 }

@@ -7,6 +7,8 @@ mod backfills;
 #[cfg(test)]
 mod backup_restore;
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod cohorts;
@@ -25,17 +27,25 @@ mod drift;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod filling;
+#[cfg(test)]
 mod foldable;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod halts;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod keys_put_back;
 #[cfg(test)]
+mod lacking;
+#[cfg(test)]
 mod leaves_nothing;
+#[cfg(test)]
+mod left_standing;
 #[cfg(test)]
 mod losses;
 #[cfg(test)]

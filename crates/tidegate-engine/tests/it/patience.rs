@@ -47,7 +47,7 @@ fn it_holds_once_others_have_seen_to_it() {
                 .database
                 .execute("CREATE TABLE instances AS SELECT n, false AS ready FROM generate_series(1, 3) n")
                 .await;
-            let fails = |progress: &Progress| matches!(progress, Progress::NotYet { verdict, .. } if verdict.starts_with("fail"));
+            let fails = |progress: &Progress| matches!(progress, Progress::NotYet { verdict, .. } if verdict.starts_with("false where true is expected"));
             testkit::eventually("it does not hold", Duration::from_secs(20), async || {
                 stage.seen.borrow().progress.iter().any(fails).then_some(())
             })

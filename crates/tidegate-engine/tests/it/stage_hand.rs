@@ -36,10 +36,12 @@ pub(crate) struct Seen {
 
 impl Observer for Seen {
     fn event(&mut self, record: &EventRecord) {
+        told_well(&format!("{:?}", record.event));
         self.events.push(record.clone());
     }
 
     fn progress(&mut self, progress: Progress) {
+        told_well(&format!("{progress:?}"));
         self.progress.push(progress);
     }
 
@@ -115,6 +117,7 @@ impl Stage {
         let mut runner = self.open(text, Purpose::Run).await.unwrap();
         let ending = runner.forward().await;
         runner.close().await;
+        told_well(&format!("{ending:?}"));
         ending
     }
 
@@ -142,6 +145,15 @@ impl Stage {
 pub(crate) fn on_stage(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test);
+}
+
+/// Texts are put together of others, some of which bring their own full stop: no test of these may meet two in a row.
+pub(crate) fn told_well(text: &str) {
+    // Three dots stand for what is left out, and two for a folder above.
+    let plain = text.replace("...", "…").replace("../", "");
+    for slip in [".. ", "..\"", ".;", ".:", "; ;", ": :"] {
+        assert!(!plain.contains(slip), "{slip:?} in {text}");
+    }
 }
 
 /// The halt's sentence; anything else is a defect.

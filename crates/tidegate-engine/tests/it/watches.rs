@@ -35,7 +35,9 @@ fn a_trip_stops_a_running_statement_within_one_look() {
             Instant::now()
         });
         let took = tripped_at.elapsed();
-        assert!(halted(&ending).contains("Watch w tripped: 1 where 0 is expected"), "{ending:?}");
+        let said = halted(&ending);
+        assert!(said.starts_with("Watch w tripped (test.md:"), "{said}");
+        assert!(said.ends_with("): 1 where 0 is expected"), "{said}");
         assert!(took < Duration::from_secs(5), "{took:?} of {:?}", begun.elapsed());
         assert!(stage.database.value::<bool>("SELECT to_regclass('x') IS NULL").await);
         assert_eq!(stage.state().await.watches.get(&name("w")), Some(&WatchState::Tripped));
@@ -152,7 +154,7 @@ fn a_halt_runs_the_pages_hook_with_what_happened() {
         let stage = Stage::new("hook").await;
         let told = std::env::temp_dir().join(format!("tidegate-hook-{}", stage.database.name()));
         let hook = format!(
-            "on_halt = [\"/bin/sh\", \"-c\", \"echo $TG_RUNBOOK $TG_STEP $TG_MESSAGE > {}\"]",
+            "on_halt = [\"/bin/sh\", \"-c\", \"echo $TG_RUNBOOK $TG_STEP $TG_PLACE $TG_MESSAGE > {}\"]",
             told.display()
         );
         let text = crate::stage_hand::page_with(
@@ -161,7 +163,10 @@ fn a_halt_runs_the_pages_hook_with_what_happened() {
         );
         halted(&stage.run(&text).await);
         let said = std::fs::read_to_string(&told).unwrap();
-        assert!(said.starts_with("test c c does not hold: fail: 1 where 0 is expected"), "{said}");
+        let line = text.lines().position(|line| line == "-- @check c").unwrap() + 1;
+        let wanted =
+            format!("test c test.md:{line} c does not hold (test.md:{line}): 1 where 0 is expected\n");
+        assert_eq!(said, wanted);
         std::fs::remove_file(told).unwrap();
     });
 }

@@ -7,6 +7,8 @@ mod crashes;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod giving_way;
+#[cfg(test)]
 mod in_place;
 #[cfg(test)]
 mod judged;

@@ -1,18 +1,27 @@
 //! How a run begins, goes on, stops and ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_rekey::{Bounds, Foreground, Reason, RekeyError, STOP_KEY, Stopped};
+use tidegate_store::kv::{BATCH_MAX, READ_MAX_BYTES};
 
 use crate::watched::Watched;
 use crate::world::{MID, NEW, START, World, at, bounds, james, of, put, trip};
 
 async fn with_trips(count: usize) -> World {
-    let world = World::new();
-    for number in 0..count {
-        world.put("LOGS", &format!("trip:James:{number:04}"), &trip("x", "James", MID)).await;
+    filled(World::new(), count).await
+}
+
+async fn filled(world: World, count: usize) -> World {
+    let value = trip("x", "James", MID).to_string();
+    let writes: Vec<_> = (0..count)
+        .map(|number| put("LOGS", &format!("trip:James:{number:04}"), &value, None, None))
+        .collect();
+    for batch in writes.chunks(BATCH_MAX) {
+        world.store.write_each(batch).await.unwrap();
     }
     world
 }
@@ -101,7 +110,7 @@ async fn a_run_gives_way_to_requests_in_small_batches_that_cost_it_no_more_of_it
     let foreground = Foreground::default();
     let rekey = world.rekey().giving_way_to(&foreground);
     let one = || Bounds { batch: 150, iterations: 1, held_to: None };
-    let request = foreground.enter();
+    let request = foreground.enter("u-1");
     let report = rekey.apply(&james(), one(), "jane").await.unwrap();
     // It ends behind the small batch that reaches the 150.
     assert_eq!((report.stopped, report.migrated, report.iterations), (Some(Stopped::Iterations), 160, 5));
@@ -121,6 +130,23 @@ async fn a_larger_page_than_a_batch_skips_no_record() {
     let report =
         with_trips(7).await.rekey().apply(&james(), Bounds { batch: 2, ..bounds() }, "j").await.unwrap();
     assert_eq!((report.done, report.migrated, report.iterations), (true, 7, 4));
+}
+
+#[tokio::test]
+async fn large_records_behind_many_small_ones_are_read_a_few_at_a_time() {
+    // By the small ones it learns that pages can be long.
+    let world = filled(World::roomy(), 1100).await;
+    let large = "x".repeat(12 * 1024 * 1024);
+    for number in 0..4 {
+        let mut record = trip("x", "James", MID);
+        record["notes"] = json!(large);
+        world.put("LOGS", &format!("trip:James:large{number:02}"), &record).await;
+    }
+    let watched = Arc::new(Watched::new(world.store.clone()));
+    let report = world.rekey_on(watched.clone()).apply(&james(), bounds(), "jane").await.unwrap();
+    assert_eq!((report.done, report.migrated), (true, 1104));
+    let most = watched.most_unwritten.load(Ordering::SeqCst);
+    assert!((large.len()..=READ_MAX_BYTES + large.len()).contains(&most), "{most} bytes for one batch");
 }
 
 #[tokio::test]

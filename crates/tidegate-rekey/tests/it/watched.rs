@@ -18,6 +18,9 @@ pub(crate) struct Watched {
     pub(crate) largest: AtomicUsize,
     /// Records that were asked for in such answers.
     pub(crate) read: AtomicUsize,
+    /// Bytes that were read since the last batch began, and the most that ever were.
+    unwritten: AtomicUsize,
+    pub(crate) most_unwritten: AtomicUsize,
     /// After so many operations none is answered.
     pub(crate) dies_after: usize,
     /// The batch with this number is written and its answer lost; 0: none.
@@ -44,6 +47,8 @@ impl Watched {
             batches: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
+            unwritten: AtomicUsize::new(0),
+            most_unwritten: AtomicUsize::new(0),
             dies_after: usize::MAX,
             loses: 0,
             swallows: 0,
@@ -91,12 +96,14 @@ impl KvStore for Watched {
         self.inner.now().await
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         self.operation()?;
-        let found = self.inner.get_many(namespace, keys).await?;
-        let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
+        let found = self.inner.get_some(namespace, keys).await?;
+        let bytes: usize = found.iter().flatten().map(|entry| entry.value.len()).sum();
         self.largest.fetch_max(bytes, Ordering::SeqCst);
-        self.read.fetch_add(keys.len(), Ordering::SeqCst);
+        let unwritten = self.unwritten.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        self.most_unwritten.fetch_max(unwritten, Ordering::SeqCst);
+        self.read.fetch_add(found.len(), Ordering::SeqCst);
         Ok(found)
     }
 
@@ -121,6 +128,7 @@ impl KvStore for Watched {
     async fn write_all(&self, writes: &[Write]) -> Result<WrittenAll, KvError> {
         self.operation()?;
         let number = self.batches.fetch_add(1, Ordering::SeqCst) + 1;
+        self.unwritten.store(0, Ordering::SeqCst);
         let mut due = Vec::new();
         self.meddling.lock().unwrap().retain(|(at, write)| {
             if *at == number {

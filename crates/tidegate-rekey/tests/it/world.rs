@@ -1,7 +1,7 @@
 //! A store in a directory, some accounts, and a plan.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -169,8 +169,18 @@ impl World {
     }
 
     pub(crate) fn with(accounts: &[(&str, &[&str])]) -> Self {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("rekey-{}", uuid::Uuid::new_v4().simple()));
+        Self::in_room(Path::new(env!("CARGO_TARGET_TMPDIR")), accounts)
+    }
+
+    /// As [`World::new`], in memory where that can be: for records that are large.
+    pub(crate) fn roomy() -> Self {
+        let memory = Path::new("/dev/shm");
+        let room = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
+        Self::in_room(room, &[("u-1", &["James"])])
+    }
+
+    fn in_room(room: &Path, accounts: &[(&str, &[&str])]) -> Self {
+        let directory = room.join(format!("rekey-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir_all(&directory).unwrap();
         let clock = Arc::new(SetClock::new(UnixSecond(START)));
         let store = SqliteKv::open_with_clock(&directory.join("kv.db"), clock.clone()).unwrap();

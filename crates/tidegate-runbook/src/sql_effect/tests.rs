@@ -359,3 +359,45 @@ fn the_relations_whose_rows_change_are_named_the_statements_own_first() {
         assert_eq!(names(&effect(text).writes), writes, "{text}");
     }
 }
+
+#[test]
+fn what_must_be_there_is_named_and_what_the_statement_brings_itself_is_not() {
+    for (text, wanted) in [
+        (
+            "SELECT * FROM a.b JOIN c USING (id) WHERE EXISTS (SELECT FROM d)",
+            "relation a.b, relation c, relation d",
+        ),
+        ("WITH x AS (SELECT 1), y AS (DELETE FROM z RETURNING id) SELECT * FROM x, y", "relation z"),
+        (
+            "INSERT INTO t SELECT f(id), app.g(id), lower('x') FROM s",
+            "relation t, function f, function app.g, relation s",
+        ),
+        ("CREATE TABLE t (id int REFERENCES other (id), LIKE third)", "relation other, relation third"),
+        ("CREATE TABLE part PARTITION OF whole DEFAULT", "relation whole"),
+        ("ALTER TABLE a RENAME TO b", "relation a"),
+        ("ALTER TABLE IF EXISTS a ADD COLUMN b int", ""),
+        ("DROP TABLE a, s.b", "relation a, relation s.b"),
+        ("DROP TABLE IF EXISTS a", ""),
+        ("CREATE INDEX i ON s.t (lower(name))", "relation s.t"),
+        (
+            "CREATE TRIGGER r AFTER INSERT ON t REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION app.f()",
+            "relation t, function app.f",
+        ),
+        ("CREATE VIEW v AS SELECT * FROM t", "relation t"),
+        ("GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON t TO reader, PUBLIC", "relation t, role reader"),
+        ("REVOKE ALL ON t FROM reader", "relation t, role reader"),
+        ("LOCK TABLE t IN SHARE MODE", "relation t"),
+        ("TRUNCATE t", "relation t"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM t; END", ""),
+        ("DO $$ BEGIN PERFORM 1 FROM t; END $$", ""),
+        ("SELECT COALESCE(a, 1), 1::numeric(10, 2), count(*) FROM t", "relation t"),
+        ("TABLE t", "relation t"),
+        ("MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE", "relation t, relation s"),
+    ] {
+        let parse = SourceFile::parse(text);
+        assert!(parse.errors().is_empty(), "{text}: {:?}", parse.errors());
+        let effect = effect_of(&parse.syntax_node().children().next().unwrap());
+        let found: Vec<String> = effect.needs.iter().map(|name| format!("{} {name}", name.kind)).collect();
+        assert_eq!(found.join(", "), wanted, "{text}");
+    }
+}

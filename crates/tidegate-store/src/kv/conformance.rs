@@ -100,6 +100,7 @@ const CASES: &[Case] = &[
     case!(limits::what_is_too_much_is_refused_before_anything_is_written),
     case!(limits::the_largest_is_taken),
     case!(limits::pages_and_readings_have_a_limit),
+    case!(limits::a_reading_ends_before_its_bytes_are_too_many),
     case!(together::two_handles_see_one_store),
     case!(together::counters_are_exact),
     case!(together::one_of_many_makes_an_absent_key),

@@ -27,10 +27,10 @@ use bytes::Bytes;
 use super::clock::Clock;
 use super::{
     Change, Condition, Entry, Key, KvError, KvStore, Listed, Namespace, PAGE_MAX, Page, Properties,
-    UnixSecond, Version, Write, Written, WrittenAll, bounds, fit, page_length,
+    READ_MAX_BYTES, UnixSecond, Version, Write, Written, WrittenAll, bounds, fit, page_length,
 };
 use connection::Connection;
-use script::{GET_MANY, LIST, WRITE};
+use script::{GET_SOME, LIST, WRITE};
 
 pub(crate) use connection::without_password;
 pub use connection::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
@@ -185,14 +185,14 @@ impl KvStore for RedisKv {
         }
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         if keys.len() > PAGE_MAX {
             return Err(KvError::TooMany { what: "keys", count: keys.len(), limit: PAGE_MAX });
         }
-        let mut arguments = vec![self.given_now(), namespace.to_string()];
+        let mut arguments = vec![self.given_now(), READ_MAX_BYTES.to_string(), namespace.to_string()];
         arguments.extend(keys.iter().map(Key::to_string));
-        let rows: Vec<Option<EntryRow>> = self.connection.read(&GET_MANY, &arguments).await?;
-        if rows.len() != keys.len() {
+        let rows: Vec<Option<EntryRow>> = self.connection.read(&GET_SOME, &arguments).await?;
+        if rows.len() > keys.len() || rows.is_empty() != keys.is_empty() {
             return Err(self.corrupt(format!("it answered {} keys with {} rows", keys.len(), rows.len())));
         }
         rows.into_iter().map(|row| row.map(|row| self.entry(row)).transpose()).collect()

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::clock::{Clock, SystemClock};
 use super::{
     Change, Condition, Entry, Key, KvError, KvStore, Listed, Namespace, PAGE_MAX, Page, Properties,
-    UnixSecond, Version, Write, Written, WrittenAll, bounds, fit, page_length,
+    READ_MAX_BYTES, UnixSecond, Version, Write, Written, WrittenAll, bounds, fit, page_length,
 };
 
 /// How long an operation waits for another process's write.
@@ -148,18 +148,24 @@ impl KvStore for SqliteKv {
         Ok(self.inner.clock.now())
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         if keys.len() > PAGE_MAX {
             return Err(KvError::TooMany { what: "keys", count: keys.len(), limit: PAGE_MAX });
         }
         let (namespace, keys) = (namespace.clone(), keys.to_vec());
         self.reading(move |transaction, now| {
             let mut statement = transaction.prepare_cached(GET)?;
-            keys.iter()
-                .map(|key| {
-                    statement.query_row(params![namespace.as_str(), key.as_str(), now.0], entry).optional()
-                })
-                .collect()
+            let (mut found, mut bytes) = (Vec::with_capacity(keys.len()), 0_usize);
+            for key in &keys {
+                let at = params![namespace.as_str(), key.as_str(), now.0];
+                let read = statement.query_row(at, entry).optional()?;
+                bytes = bytes.saturating_add(read.as_ref().map_or(0, |entry| entry.value.len()));
+                if bytes > READ_MAX_BYTES && !found.is_empty() {
+                    break;
+                }
+                found.push(read);
+            }
+            Ok(found)
         })
         .await
     }

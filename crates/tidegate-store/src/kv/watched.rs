@@ -8,48 +8,16 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::{
-    Entry, Key, Kv, KvError, KvStore, Namespace, Page, Properties, UnixSecond, Write, Written, WrittenAll,
-};
+pub use super::around::Operation;
+
+use super::around::Around;
+use super::{Kv, KvError, UnixSecond};
 
 /// Most operations that are kept by name; further ones are counted in `nth` alone.
 pub const OPERATIONS_KEPT_MAX: usize = 1_000_000;
-
-/// An operation of a store. Asking for the time is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// [`KvStore::get_many`].
-    GetMany,
-    /// [`KvStore::list`].
-    List,
-    /// [`KvStore::write_each`].
-    WriteEach,
-    /// [`KvStore::write_all`].
-    WriteAll,
-}
-
-impl Operation {
-    /// Its name, as the trait spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GetMany => "get_many",
-            Self::List => "list",
-            Self::WriteEach => "write_each",
-            Self::WriteAll => "write_all",
-        }
-    }
-
-    /// Whether it may change the store.
-    #[must_use]
-    pub const fn writes(self) -> bool {
-        matches!(self, Self::WriteEach | Self::WriteAll)
-    }
-}
 
 /// An operation that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,9 +167,14 @@ impl Watched {
     fn unavailable(&self) -> KvError {
         KvError::Unavailable { store: format!("{self:?}"), message: "the test's plan says so".to_owned() }
     }
+}
 
-    /// Makes an operation as the plan says.
-    async fn run<T>(
+impl Around for Watched {
+    fn within(&self) -> &Kv {
+        &self.store
+    }
+
+    async fn around<T: Send>(
         &self,
         operation: Operation,
         size: usize,
@@ -237,40 +210,11 @@ impl Watched {
             }
         }
     }
-}
 
-#[async_trait]
-impl KvStore for Watched {
-    fn properties(&self) -> Properties {
-        self.store.properties()
-    }
-
-    async fn now(&self) -> Result<UnixSecond, KvError> {
+    async fn clock(&self) -> Result<UnixSecond, KvError> {
         if self.gone.load(Ordering::SeqCst) {
             return Err(self.unavailable());
         }
         self.store.now().await
-    }
-
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
-        self.run(Operation::GetMany, keys.len(), self.store.get_many(namespace, keys)).await
-    }
-
-    async fn list(
-        &self,
-        namespace: &Namespace,
-        prefix: &str,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Page, KvError> {
-        self.run(Operation::List, limit, self.store.list(namespace, prefix, after, limit)).await
-    }
-
-    async fn write_each(&self, writes: &[Write]) -> Result<Vec<Written>, KvError> {
-        self.run(Operation::WriteEach, writes.len(), self.store.write_each(writes)).await
-    }
-
-    async fn write_all(&self, writes: &[Write]) -> Result<WrittenAll, KvError> {
-        self.run(Operation::WriteAll, writes.len(), self.store.write_all(writes)).await
     }
 }

@@ -73,6 +73,7 @@ enum Wrong {
     MetadataAreKept,
     VersionsStartAnewAfterADeletion,
     LargeValuesAreTaken,
+    ReadingsHaveNoBound,
     LastPageIsNeverComplete,
 }
 
@@ -124,8 +125,11 @@ impl KvStore for Planted {
         self.store.now().await
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
-        let entries = self.store.get_many(namespace, keys).await?;
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+        let entries = match self.wrong {
+            Wrong::ReadingsHaveNoBound => self.store.get_many(namespace, keys).await?,
+            _ => self.store.get_some(namespace, keys).await?,
+        };
         let bent = entries.into_iter().map(|entry| {
             entry.map(|entry| Entry {
                 expires_at: self.at_the_second(entry.expires_at),
@@ -272,4 +276,9 @@ async fn versions_that_come_again_are_caught() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_cuts_what_is_too_large_is_caught() {
     is_caught(Wrong::LargeValuesAreTaken, "what_is_too_much_is_refused_before_anything_is_written").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_reads_any_number_of_bytes_at_once_is_caught() {
+    is_caught(Wrong::ReadingsHaveNoBound, "a_reading_ends_before_its_bytes_are_too_many").await;
 }

@@ -346,7 +346,7 @@ async fn a_write_in_the_middle_makes_it_be_taken_anew() {
             store.write(put("logs", "trip:n:1", b"meanwhile", None)).await.unwrap();
         }
     });
-    let plan = Plan::new().at_the(Operation::GetMany, 2, Fault::Before(meddle.clone()));
+    let plan = Plan::new().at_the(Operation::GetSome, 2, Fault::Before(meddle.clone()));
     let watched = Watched::new(place.store.clone(), plan);
     let taken = take(&*watched, &both(), None, &place.path("snapshot")).await.unwrap();
     assert_eq!((taken.attempts, taken.manifest.consistent), (2, true));
@@ -354,7 +354,7 @@ async fn a_write_in_the_middle_makes_it_be_taken_anew() {
 
     let mut plan = Plan::new();
     for nth in 1..100 {
-        plan = plan.at_the(Operation::GetMany, nth * 2, Fault::Before(meddle.clone()));
+        plan = plan.at_the(Operation::GetSome, nth * 2, Fault::Before(meddle.clone()));
     }
     let watched = Watched::new(place.store.clone(), plan);
     let taken = take(&*watched, &both(), None, &place.path("busy")).await.unwrap();

@@ -61,7 +61,7 @@ async fn operations_are_counted_by_name() {
         asked(Operation::WriteEach, 3, 2, 1),
     ];
     assert_eq!(watched.operations(), expected);
-    assert_eq!((watched.count(Operation::WriteEach), watched.count(Operation::GetMany)), (2, 0));
+    assert_eq!((watched.count(Operation::WriteEach), watched.count(Operation::GetSome)), (2, 0));
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_refused_write_is_not_made_and_a_lost_answer_is() {
     let plan = Plan::new()
         .at_the(Operation::WriteEach, 1, Fault::Refuse)
         .at_the(Operation::WriteEach, 2, Fault::LoseAnswer)
-        .at_the(Operation::GetMany, 1, Fault::LoseAnswer);
+        .at_the(Operation::GetSome, 1, Fault::LoseAnswer);
     let watched = Watched::new(store.clone(), plan);
     let refused = watched.write_each(&[put("1")]).await;
     assert!(matches!(refused, Err(KvError::Unavailable { .. })), "{refused:?}");
@@ -78,7 +78,7 @@ async fn a_refused_write_is_not_made_and_a_lost_answer_is() {
     let lost = watched.write_each(&[put("2")]).await;
     assert!(matches!(lost, Err(KvError::Unknown { .. })), "{lost:?}");
     assert_eq!(value(&store).await.as_deref(), Some("2"));
-    let lost = watched.get_many(&namespace(), &[key()]).await;
+    let lost = watched.get_some(&namespace(), &[key()]).await;
     assert!(matches!(lost, Err(KvError::Unavailable { .. })), "{lost:?}");
     assert!(matches!(watched.write_each(&[put("3")]).await.unwrap()[..], [Written::Done(Some(_))]));
 }

@@ -42,7 +42,7 @@ pub(crate) async fn perform(screen: &Screen, arguments: &EventsArguments) -> Res
     Ok(exit_code::DONE)
 }
 
-/// Goes on until the process is interrupted.
+/// Goes on until the process is interrupted or nobody reads it any more.
 async fn follow(screen: &Screen, home: &Session, only: Option<Uuid>, shown: &mut u64) -> Result<(), Failure> {
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
@@ -52,6 +52,9 @@ async fn follow(screen: &Screen, home: &Session, only: Option<Uuid>, shown: &mut
         }
         let history = History::read(home).await?;
         *shown = show(screen, &history, only, *shown);
+        if screen.is_unread() {
+            return Ok(());
+        }
     }
 }
 

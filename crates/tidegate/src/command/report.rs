@@ -50,7 +50,8 @@ pub(crate) async fn perform(screen: &Screen, arguments: &ReportArguments) -> Res
 
 async fn write_bundle(screen: &Screen, home: &Session, run: Uuid, path: &Path) -> Result<(), Failure> {
     let bundle = bundle::make(home, run).await?;
-    let text = serde_json::to_string_pretty(&bundle)
+    let text = bundle
+        .to_text()
         .map_err(|error| Failure::internal(format!("the bundle cannot be written as JSON: {error}")))?;
     std::fs::write(path, text).map_err(|error| {
         Failure::usage(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate_engine::history::History;
 use tidegate_engine::lease::{self, LeaseInfo};
+use tidegate_engine::left::{self, LeftTable};
 use tidegate_engine::state::RunState;
 use tidegate_store::postgres::Session;
 use uuid::Uuid;
@@ -22,15 +23,17 @@ pub(crate) async fn perform(screen: &Screen, arguments: &StatusArguments) -> Res
     let home = desk.home("status").await?;
     let history = History::read(&home).await?;
     let lease = holder(&home, &history).await?;
+    let newest = history.newest()?;
+    let left = left::tables(&home, &desk.program, newest.as_ref()).await?;
     home.close().await;
     let state = run_of(&history, arguments.run.as_deref())?;
-    show(&desk, &history, state.as_ref(), &lease);
+    show(&desk, &history, state.as_ref(), &lease, &left);
     Ok(exit_code::DONE)
 }
 
-fn show(desk: &Desk, history: &History, state: Option<&RunState>, lease: &LeaseInfo) {
+fn show(desk: &Desk, history: &History, state: Option<&RunState>, lease: &LeaseInfo, left: &[LeftTable]) {
     let holder = lease.holder.as_ref();
-    let standing = state.map(|state| Standing::new(desk, history, state, holder));
+    let standing = state.map(|state| Standing::new(desk, history, state, holder, left));
     let start = with_page("Start one: tidegate run --apply --actor NAME", desk.page.as_deref());
     if !desk.screen.is_json() {
         let none = || {
@@ -52,6 +55,7 @@ fn show(desk: &Desk, history: &History, state: Option<&RunState>, lease: &LeaseI
         phase: state.map(|state| state.phase.word()),
         steps_done,
         steps_total,
+        left,
         next: standing.as_ref().map_or_else(|| vec![start], Standing::next),
     });
 }

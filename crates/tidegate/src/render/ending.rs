@@ -103,7 +103,8 @@ fn text(desk: &Desk, run: Uuid, head: Head, ending: &Ending, at: Option<&str>) -
             if *reason == HaltReason::WentBack {
                 say(Tone::Careful, "WENT BACK", &format!("  {message}"));
             } else {
-                say(Tone::Bad, "HALTED", &format!("{place}: {}", reason_text(*reason)));
+                let reason = reason_text(*reason).map_or(String::new(), |reason| format!(": {reason}"));
+                say(Tone::Bad, "HALTED", &format!("{place}{reason}"));
                 say(Tone::Strong, "Why:", &format!("   {}", message.replace('\n', "\n       ")));
             }
             (next, contacts) = (steps, names);
@@ -121,7 +122,9 @@ fn text(desk: &Desk, run: Uuid, head: Head, ending: &Ending, at: Option<&str>) -
         }
         Ending::LeaseLost { message } => {
             say(Tone::Bad, "LEASE LOST", &format!("  {message}"));
-            text.push_str("Another runner works on this run now; this one has changed nothing since.\n");
+            text.push_str(
+                "This runner has changed nothing since. Another one works on the run, or may take it now.\n",
+            );
             text.push_str(&steps(&[with_page("See what it does: tidegate status", desk.page.as_deref())]));
         }
         Ending::InDoubt { message, next: steps } => {

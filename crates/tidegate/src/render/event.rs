@@ -98,9 +98,9 @@ fn parts(event: &Event) -> Parts {
         Event::SessionEnded { step, pid, role, application, state } => {
             part(step, "ended", Tone::Careful, format!("session {pid} of {role} ({application}), {state}"))
         }
-        Event::Halted { step, reason, message } => {
+        Event::Halted { step, message, .. } => {
             let subject = step.as_ref().map_or_else(|| "run".to_owned(), ToString::to_string);
-            part(&subject, "HALTED", Tone::Bad, format!("{}: {message}", reason_text(*reason)))
+            part(&subject, "HALTED", Tone::Bad, message.clone())
         }
         Event::Waiting { on } => {
             let (subject, detail) = waiting(on);
@@ -178,16 +178,13 @@ pub(crate) fn waiting(on: &WaitingOn) -> (String, String) {
     }
 }
 
-/// Why a run halted.
-pub(crate) fn reason_text(reason: HaltReason) -> &'static str {
+/// Why a run halted, where its message does not say so in its own words.
+pub(crate) fn reason_text(reason: HaltReason) -> Option<&'static str> {
     match reason {
-        HaltReason::Fail => "something does not hold",
-        HaltReason::Unknown => "something could not be told",
-        HaltReason::Error => "the step's own work failed",
-        HaltReason::Watch => "a watch stopped it",
-        HaltReason::Stopped => "a person stopped it",
-        HaltReason::WentBack => "it went back",
-        HaltReason::Lost => "the store could not be asked",
+        HaltReason::Fail | HaltReason::Unknown | HaltReason::Watch | HaltReason::Stopped => None,
+        HaltReason::Error => Some("the step's own work failed"),
+        HaltReason::WentBack => Some("it went back"),
+        HaltReason::Lost => Some("the store could not be asked"),
     }
 }
 

@@ -62,6 +62,15 @@ pub(crate) fn text(desk: &Desk, dry: &DryRun) -> String {
             text.push_str(&format!("  {finding}\n"));
         }
     }
+    if !dry.lacking.is_empty() {
+        text.push_str(&format!("\n{}\n", screen.paint(Tone::Bad, "Lacking")));
+        let rows: Vec<Vec<String>> = dry
+            .lacking
+            .iter()
+            .map(|one| vec![one.place.clone(), one.step.to_string(), one_line(&one.found)])
+            .collect();
+        text.push_str(&table(2, &rows));
+    }
     text.push_str(&format!("\n{}\n", verdict(screen, dry)));
     text
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+pub(crate) use tidegate_engine::moment::moment;
 
 /// `3 s`, `4 min 5 s`, `2 h 10 min`, `3 d 4 h`.
 pub(crate) fn lasting(duration: Duration) -> String {
@@ -28,11 +29,6 @@ pub(crate) fn took(milliseconds: u64) -> String {
 pub(crate) fn ago(at: Timestamp) -> String {
     let since = Timestamp::now().duration_since(at);
     if since.is_negative() { "just now".to_owned() } else { format!("{} ago", lasting(since.unsigned_abs())) }
-}
-
-/// `2026-03-01 02:04:05Z`
-pub(crate) fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

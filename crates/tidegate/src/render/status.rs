@@ -5,6 +5,7 @@ use tidegate_engine::advice;
 use tidegate_engine::event::{Event, EventRecord, HaltReason, WaitingOn};
 use tidegate_engine::history::History;
 use tidegate_engine::lease::HolderInfo;
+use tidegate_engine::left::LeftTable;
 use tidegate_engine::program::is_done;
 use tidegate_engine::state::{Phase, RunState, StepState};
 
@@ -31,6 +32,8 @@ pub(crate) struct Document<'a> {
     pub(crate) phase: Option<&'static str>,
     pub(crate) steps_done: usize,
     pub(crate) steps_total: usize,
+    /// Tables that are sealed or retired now.
+    pub(crate) left: &'a [LeftTable],
     pub(crate) next: Vec<String>,
 }
 
@@ -40,6 +43,7 @@ pub(crate) struct Standing<'a> {
     history: &'a History,
     state: &'a RunState,
     holder: Option<&'a HolderInfo>,
+    left: &'a [LeftTable],
 }
 
 impl<'a> Standing<'a> {
@@ -49,8 +53,9 @@ impl<'a> Standing<'a> {
         history: &'a History,
         state: &'a RunState,
         holder: Option<&'a HolderInfo>,
+        left: &'a [LeftTable],
     ) -> Self {
-        Self { desk, history, state, holder }
+        Self { desk, history, state, holder, left }
     }
 
     /// Somebody works on it, as far as can be told.
@@ -133,6 +138,9 @@ impl<'a> Standing<'a> {
             };
             text.push_str(&format!("Flags:   {set} at {} (epoch {}){drained}\n", flags.row, flags.epoch));
         }
+        for table in self.left {
+            text.push_str(&self.left_text(table));
+        }
         text.push_str(&self.holder_text());
         text.push_str(&format!(
             "Head:    {}:{} ({})\n",
@@ -157,8 +165,10 @@ impl<'a> Standing<'a> {
                 if let Some(step) = step {
                     text.push_str(&format!("At:      {step}{}\n", place(step)));
                 }
-                if *reason != HaltReason::WentBack {
-                    text.push_str(&format!("Stopped: {}\n", reason_text(*reason)));
+                if *reason != HaltReason::WentBack
+                    && let Some(reason) = reason_text(*reason)
+                {
+                    text.push_str(&format!("Stopped: {reason}\n"));
                 }
                 text.push_str(&format!("Why:     {}\n", message.replace('\n', "\n         ")));
             }
@@ -185,6 +195,25 @@ impl<'a> Standing<'a> {
                     ago(*at)
                 ));
             }
+        }
+        text
+    }
+
+    /// A table that stays sealed or retired, and what ends that.
+    fn left_text(&self, left: &LeftTable) -> String {
+        let by = left.step.as_ref().map_or(String::new(), |step| format!(" by {step}"));
+        let of = match left.run.filter(|run| *run != self.state.run) {
+            Some(run) => format!(" of run {run}"),
+            None => String::new(),
+        };
+        let until = left.until.map_or(String::new(), |until| format!(" until {}", moment(until)));
+        let (word, what) = match left.retired {
+            true => ("Retired:", "kept with its rows, out of sight"),
+            false => ("Sealed: ", "direct writes are refused"),
+        };
+        let mut text = format!("{word} {}{by}{of}: {what}{until}\n", left.table);
+        for end in &left.ends {
+            text.push_str(&format!("         {}\n", with_page(end, self.desk.page.as_deref())));
         }
         text
     }

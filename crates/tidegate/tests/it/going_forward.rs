@@ -182,7 +182,8 @@ fn a_process_told_to_end_halts_its_run_and_another_goes_on() {
     });
 }
 
-async fn until_asleep(small: &SmallPage) {
+/// Waits until a statement of the run sleeps.
+pub(crate) async fn until_asleep(small: &SmallPage) {
     let client = small.database.client().await;
     let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     eventually("the statement sleeps", BOUND, async || client.query_one(asleep, &[]).await.ok())

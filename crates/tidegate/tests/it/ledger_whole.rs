@@ -28,7 +28,7 @@ async fn whole(deployment: Deployment) {
     let versions = "SELECT string_agg(version, ' ' ORDER BY version) FROM tidegate_version";
     assert_eq!(
         stage.database.value::<String>(versions).await,
-        "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017 0018"
+        "0008 0009 0010 0011 0012 0013 0014 0015 0016 0017 0018 0019"
     );
     let rechecked = stage.call(&stage.with_parameters(["recheck"])).await;
     assert_eq!(rechecked.code(), Some(0), "{}", told(&rechecked));

@@ -33,6 +33,8 @@ mod keys_crash;
 #[cfg(test)]
 mod keys_page;
 #[cfg(test)]
+mod lacks_nothing;
+#[cfg(test)]
 mod ledger_crash;
 #[cfg(test)]
 mod ledger_partial;
@@ -56,5 +58,9 @@ mod promises;
 mod secrets;
 #[cfg(test)]
 mod small_page;
+#[cfg(test)]
+mod terminal;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod two_runners;

@@ -79,7 +79,7 @@ fn each_over_and_expectations_give_the_verdicts_they_promise() {
         verdict(&small, 3, "-- @expect error 25006", "SELECT 1", "look_at_it").await;
         verdict(&small, 0, "-- @expect error 25006", "SELECT writes()", "DONE").await;
         let over = "-- @expect empty\n-- @over SELECT count(*) FROM";
-        verdict(&small, 3, &format!("{over} none"), "SELECT id FROM none", "could not be told").await;
+        verdict(&small, 3, &format!("{over} none"), "SELECT id FROM none", "is unknown (page.md:").await;
         small.database.execute("INSERT INTO none VALUES (1)").await;
         verdict(&small, 0, &format!("{over} none"), "SELECT id FROM none WHERE id > 1", "DONE").await;
         verdict(
@@ -87,7 +87,7 @@ fn each_over_and_expectations_give_the_verdicts_they_promise() {
             3,
             "-- @timeout 1s\n-- @expect true",
             "SELECT pg_sleep(60) IS NOT NULL",
-            "could not be told",
+            "is unknown (page.md:",
         )
         .await;
         assert_eq!(small.database.value::<i64>("SELECT count(*) FROM items").await, 0, "an attempt stayed");

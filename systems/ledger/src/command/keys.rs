@@ -11,7 +11,7 @@ use ledger::keys::{SigningKey, publish, revoke};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{say, told};
+use super::{say, told, why};
 
 /// Keys of the services that may ask.
 #[derive(Debug, Subcommand)]
@@ -30,8 +30,8 @@ pub(crate) enum KeysCommand {
         /// By what tokens name it.
         #[arg(long)]
         kid: String,
-        /// Whose it is: freeside or finn.
-        #[arg(long)]
+        /// Whose it is.
+        #[arg(long, value_parser = ["freeside", "finn"])]
         issuer: String,
         /// Until when, as in RFC 3339; unless said, until it is revoked.
         #[arg(long)]
@@ -102,17 +102,17 @@ pub(crate) fn token(arguments: &TokenArguments) -> Result<(), String> {
 }
 
 pub(crate) async fn run(ledger: &Ledger, command: &KeysCommand) -> Result<(), String> {
-    let session = ledger.application().get().await.map_err(told)?;
+    let session = ledger.application().get().await.map_err(why)?;
     match command {
         KeysCommand::Generate { out } => generate(out.as_deref()),
         KeysCommand::Publish { key, kid, issuer, expires_at } => {
             let (x, y) = read(key)?.coordinates();
-            match publish(&session, kid, issuer, (&x, &y), *expires_at).await.map_err(told)? {
+            match publish(&session, kid, issuer, (&x, &y), *expires_at).await.map_err(why)? {
                 true => Ok(()),
                 false => Err(format!("a key {kid} is published already; nothing was changed")),
             }
         }
-        KeysCommand::Revoke { kid } => match revoke(&session, kid).await.map_err(told)? {
+        KeysCommand::Revoke { kid } => match revoke(&session, kid).await.map_err(why)? {
             true => Ok(()),
             false => Err(format!("there is no key {kid} that stands")),
         },

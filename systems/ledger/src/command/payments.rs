@@ -4,7 +4,7 @@ use clap::Args;
 use ledger::Ledger;
 use ledger::provider::Provider;
 
-use super::{PROVIDER_WAIT, say, told};
+use super::{PROVIDER_WAIT, say, why};
 
 /// Where the provider is.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) async fn sweep(ledger: &Ledger, arguments: &SweepArguments) -> Result
         wait: PROVIDER_WAIT,
     };
     let swept =
-        ledger.sweep_payments(&provider, arguments.older_than_s, arguments.at_most).await.map_err(told)?;
+        ledger.sweep_payments(&provider, arguments.older_than_s, arguments.at_most).await.map_err(why)?;
     say(&format!(
         "{} payments moved, {} as they were, {} could not be asked about",
         swept.moved,

@@ -5,8 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use crate::bounds::TOTAL_MAX_MICRO;
 use crate::operations::LedgerError;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Reason};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,13 @@ impl ApiError {
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> ApiError {
         let refused = match &error {
+            error if error.is_beyond() => {
+                let limit = ("limitMicro", TOTAL_MAX_MICRO.into());
+                Some(
+                    ApiError::new(StatusCode::CONFLICT, Reason::LimitExceeded.as_str())
+                        .with(limit.0, limit.1),
+                )
+            }
             LedgerError::Store(failure) => match failure.sqlstate() {
                 // What the database will not hold: an id of another shape, a number out of range.
                 Some("22003" | "22P02" | "22021" | "23514" | "LG009") => {
@@ -48,8 +56,10 @@ impl From<LedgerError> for ApiError {
                 Some("23505") => Some(ApiError::new(StatusCode::CONFLICT, "ALREADY_THERE")),
                 _ => None,
             },
-            LedgerError::NoSystem => Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED")),
-            LedgerError::Pool(_) | LedgerError::Crowded | LedgerError::KeysUnread => {
+            LedgerError::NoSystem | LedgerError::Blind { .. } | LedgerError::Schema => {
+                Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_CONFIGURED"))
+            }
+            LedgerError::Pool(_) | LedgerError::Crowded | LedgerError::Held | LedgerError::KeysUnread => {
                 Some(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"))
             }
             LedgerError::Answer(_) => None,
@@ -57,7 +67,7 @@ impl From<LedgerError> for ApiError {
         if let Some(refused) = refused {
             return refused;
         }
-        tracing::error!(%error, "a request failed");
+        tracing::error!(error = error.told(), "a request failed");
         // Whether it was done is not known: the same key again says so.
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN_OUTCOME")
             .with("what", "ask again with the same key".into())

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use crate::app::App;
+use crate::bounds::AMOUNT_MAX_MICRO;
 use crate::keys::Scope;
 
 /// The tenant of a request, whose caller's token is for it; and the id behind it in the path, where there is one.
@@ -96,8 +97,7 @@ impl Fields {
         amount(self.get(name)).ok_or_else(|| {
             ApiError::new(StatusCode::BAD_REQUEST, "INVALID_AMOUNT").with(
                 "what",
-                format!("{name} must be a whole number of micro-dollars from 1 to 9000000000000000000")
-                    .into(),
+                format!("{name} must be a whole number of micro-dollars from 1 to {AMOUNT_MAX_MICRO}").into(),
             )
         })
     }
@@ -122,7 +122,7 @@ impl Fields {
 
 /// An amount that can be booked.
 pub(super) fn amount(value: Option<&Value>) -> Option<i64> {
-    value?.as_i64().filter(|amount| (1..=9_000_000_000_000_000_000).contains(amount))
+    value?.as_i64().filter(|amount| (1..=AMOUNT_MAX_MICRO).contains(amount))
 }
 
 /// A text that can be a key.

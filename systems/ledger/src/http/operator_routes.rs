@@ -7,9 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
+use tidegate_store::postgres::PoolError;
 
 use super::answer::{self, ApiError};
 use crate::app::App;
+use crate::operations::LedgerError;
 
 /// `GET /.well-known/jwks.json`.
 pub(super) async fn keys(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -37,12 +39,22 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /readyz`: whether requests should be sent here.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let (status, why) = match app.is_ready().await {
-        Ok(true) => (StatusCode::OK, None),
-        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, Some("the database lacks migration 0018".to_owned())),
+    let (status, why) = match app.look().await {
+        Ok(()) => (StatusCode::OK, None),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, Some("the database does not answer".to_owned()))
+            tracing::warn!(error = error.told(), "not ready");
+            // Whoever asks is anybody: no address, and no name of a role.
+            let why = match &error {
+                LedgerError::Schema => error.to_string(),
+                LedgerError::Pool(PoolError::Exhausted { .. }) => "all sessions are in use".to_owned(),
+                LedgerError::Store(failure) | LedgerError::Pool(PoolError::Store(failure))
+                    if failure.sqlstate().is_some() =>
+                {
+                    format!("the database refuses ({}); see the log", failure.sqlstate().unwrap_or_default())
+                }
+                _ => "the database does not answer; see the log".to_owned(),
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, Some(why))
         }
     };
     answer::json(status, &json!({ "ready": why.is_none(), "why": why }))

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::answer::{self, ApiError};
 use super::caller::{Fields, Tenant, amount, is_text};
 use crate::app::App;
+use crate::balance::{LOTS, Place};
+use crate::bounds::{AMOUNT_MAX_MICRO, TOTAL_MAX_MICRO};
 use crate::operations::{BATCH_MAX, Mode, RESERVATION_MAX_S, RESERVATION_S, Usage};
 use crate::payments::PAYMENT_KEYS;
 
@@ -114,7 +116,7 @@ pub(super) async fn finalize(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let finalization = fields.text("finalizationId")?;
-    let cost = fields.number("costMicro", 0..=9_000_000_000_000_000_000)?;
+    let cost = fields.number("costMicro", 0..=AMOUNT_MAX_MICRO)?;
     let cost_micro = cost.ok_or_else(|| ApiError::bad("costMicro is required"))?;
     let mode = match fields.get("mode") {
         None => Mode::Live,
@@ -181,16 +183,38 @@ pub(super) async fn conserve(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let needed = |name: &str| -> Result<i64, ApiError> {
-        let number = fields.number(name, 0..=9_000_000_000_000_000_000)?;
+        let number = fields.number(name, 0..=TOTAL_MAX_MICRO)?;
         number.ok_or_else(|| ApiError::bad(&format!("{name} is required")))
     };
     let (counted, limit) = (needed("countedMicro")?, needed("limitMicro")?);
     Ok(answer::json(StatusCode::OK, &app.ledger().conserve(tenant.community, counted, limit).await?))
 }
 
-/// `GET /balance`.
-pub(super) async fn balance(tenant: Tenant, State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    Ok(answer::json(StatusCode::OK, &app.ledger().balance(tenant.community).await?))
+#[derive(Debug, Deserialize)]
+pub(super) struct LotsPage {
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /balance?after&limit`.
+pub(super) async fn balance(
+    tenant: Tenant,
+    State(app): State<Arc<App>>,
+    Query(page): Query<LotsPage>,
+) -> Result<Response, ApiError> {
+    let after = match page.after {
+        None => Place::first(),
+        Some(text) => Place::parse(&text)
+            .ok_or_else(|| ApiError::bad("after must be what the page before it says as next"))?,
+    };
+    let limit = limit(page.limit, LOTS)?;
+    Ok(answer::json(StatusCode::OK, &app.ledger().balance_from(tenant.community, &after, limit).await?))
+}
+
+/// How many somebody asks for.
+fn limit(text: Option<String>, unless_said: i64) -> Result<i64, ApiError> {
+    let limit = text.map_or(Ok(unless_said), |text| text.parse());
+    limit.map_err(|_| ApiError::bad("limit must be a whole number"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -207,7 +231,6 @@ pub(super) async fn statement(
 ) -> Result<Response, ApiError> {
     let before = page.before.map(|text| text.parse()).transpose();
     let before = before.map_err(|_| ApiError::bad("before must be an entry's id"))?;
-    let limit = page.limit.map_or(Ok(100), |text| text.parse());
-    let limit = limit.map_err(|_| ApiError::bad("limit must be a whole number"))?;
+    let limit = limit(page.limit, 100)?;
     Ok(answer::json(StatusCode::OK, &app.ledger().statement(tenant.community, before, limit).await?))
 }

@@ -50,6 +50,7 @@ pub(super) async fn nowpayments(
         Noticed::Duplicate => said(StatusCode::OK, "duplicate", None),
         // Its row may be on the way: the provider delivers again.
         Noticed::UnknownPayment => said(StatusCode::NOT_FOUND, "refused", Some("unknown_payment")),
+        Noticed::LimitExceeded => said(StatusCode::CONFLICT, "refused", Some("limit_exceeded")),
         Noticed::Skipped { status } => {
             let is_over = matches!(status.as_str(), "finished" | "expired" | "failed" | "refunded");
             said(

@@ -18,6 +18,9 @@ in_both_deployments!(
     totals_cannot_be_written_by_hand,
     totals_are_filled_from_rows_that_were_there_before,
     an_overdrawn_journal_stops_the_migration,
+    rows_beyond_the_bounds_stop_the_migration_that_sets_them_and_are_named,
+    what_tenants_were_given_is_filled_from_lots_that_were_there_before,
+    what_a_tenant_was_given_cannot_be_written_by_hand,
     an_entry_on_another_tenants_lot_stops_the_migration_that_forbids_it,
     entries_of_several_tenants_pass_the_migration_that_ties_them_to_their_lots,
     one_debit_per_lot_and_reservation,
@@ -222,6 +225,77 @@ async fn an_overdrawn_journal_stops_the_migration(deployment: Deployment) {
     let error = apply(&mut ground.migrator().await, migration("0013")).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "23514");
     assert_eq!(ground.schema().await, before);
+}
+
+async fn rows_beyond_the_bounds_stop_the_migration_that_sets_them_and_are_named(deployment: Deployment) {
+    const MUCH: i64 = 9_000_000_000_000_000_000;
+    let ground = Ground::at(deployment, "0018").await;
+    let app = ground.app().await;
+    // Two lots that cannot be added up; one of which more was debited than can be counted for long; many small ones.
+    for key in ["l1", "l2"] {
+        app.batch_execute(&format!("SELECT app.mint('{A}', '{key}', 'grant', {MUCH}, NULL, NULL)"))
+            .await
+            .unwrap();
+    }
+    app.batch_execute(&format!("SELECT app.mint('{B}', 'l', 'grant', 5, NULL, NULL)")).await.unwrap();
+    let worn = format!(
+        "SET session_replication_role = replica;
+         UPDATE lot_totals SET debit_micro = {MUCH} + 1, credit_back_micro = {MUCH} + 1 WHERE community_id = '{B}';
+         SET session_replication_role = origin"
+    );
+    ground.database.execute(&worn).await;
+    let root = ground.database.client().await;
+    let rows = "SELECT string_agg(one::text, ' ' ORDER BY one::text) FROM (TABLE credit_lots) AS one";
+    let (schema, before) = (ground.schema().await, text(&root, rows).await);
+    let error = apply(&mut ground.migrator().await, migration("0019")).await.unwrap_err();
+    let refused = error.as_db_error().unwrap();
+    assert_eq!(refused.code().code(), "LG010");
+    let lots = "SELECT string_agg(lot_id::text, ' ') FROM lot_totals";
+    for lot in text(&root, lots).await.split(' ') {
+        assert!(refused.message().contains(lot), "{lot}: {}", refused.message());
+    }
+    let total = format!("tenant {A}: 18000000000000000000 minted in all");
+    assert!(refused.message().contains(&total), "{}", refused.message());
+    assert!(refused.hint().unwrap().contains("Nothing was changed"), "{:?}", refused.hint());
+    assert_eq!((ground.schema().await, text(&root, rows).await), (schema, before));
+}
+
+async fn what_tenants_were_given_is_filled_from_lots_that_were_there_before(deployment: Deployment) {
+    let ground = Ground::at(deployment, "0018").await;
+    let app = ground.app().await;
+    for (tenant, amount) in [(A, 5), (B, 7), (A, 10_000_000_000_000_000_i64)] {
+        let lot = format!("SELECT app.mint('{tenant}', 'l{amount}', 'grant', {amount}, NULL, NULL)");
+        app.batch_execute(&lot).await.unwrap();
+    }
+    apply(&mut ground.migrator().await, migration("0019")).await.unwrap();
+    app.batch_execute(&format!("SELECT app.mint('{B}', 'another', 'grant', 3, NULL, NULL)")).await.unwrap();
+    for (tenant, expected) in [(A, 10_000_000_000_000_005), (B, 10)] {
+        begin_as(&app, tenant).await;
+        assert_eq!(number(&app, "SELECT sum(minted_micro)::bigint FROM tenant_totals").await, expected);
+        app.batch_execute("ROLLBACK").await.unwrap();
+    }
+    let forced = "SELECT count(*) FROM pg_class WHERE relforcerowsecurity AND relrowsecurity
+                  AND relname IN ('credit_lots', 'lot_totals', 'tenant_totals')";
+    assert_eq!(number(&app, forced).await, 3, "row security is forced again");
+}
+
+async fn what_a_tenant_was_given_cannot_be_written_by_hand(deployment: Deployment) {
+    let ground = Ground::migrated(deployment).await;
+    let app = ground.app().await;
+    plant_lot(&app).await;
+    let migrator = ground.migrator().await;
+    begin_as(&migrator, A).await;
+    for sql in [
+        "UPDATE tenant_totals SET minted_micro = 1".to_owned(),
+        format!("INSERT INTO tenant_totals VALUES ('{B}', 1)"),
+        "DELETE FROM tenant_totals".to_owned(),
+    ] {
+        assert_eq!(refusal_inside(&migrator, &sql).await.0, "LG006", "{sql}");
+    }
+    assert_eq!(refusal_inside(&migrator, "TRUNCATE tenant_totals").await.0, "LG001");
+    begin_as(&app, A).await;
+    assert_eq!(refusal_inside(&app, "UPDATE tenant_totals SET minted_micro = 1").await.0, "42501");
+    assert_eq!(number(&app, "SELECT minted_micro FROM tenant_totals").await, 1_000_000);
 }
 
 async fn one_debit_per_lot_and_reservation(deployment: Deployment) {

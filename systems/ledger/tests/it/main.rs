@@ -14,6 +14,10 @@ mod base;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod caller;
+#[cfg(test)]
 mod cursor;
 #[cfg(test)]
 mod ground;
@@ -24,11 +28,17 @@ mod isolation;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lot_pages;
+#[cfg(test)]
 mod lot_status;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod notices;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

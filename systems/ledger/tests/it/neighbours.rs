@@ -12,6 +12,7 @@ in_both_deployments_direct_and_pooled!(
     tokens_of_keys_that_nobody_has_take_one_session,
     what_all_tenants_share_is_refused_before_it_is_looked_at,
     a_tenant_whose_sweep_fails_keeps_no_other_waiting,
+    a_tenant_whose_lock_is_held_keeps_no_others_payments_waiting,
 );
 
 /// More than there are sessions.
@@ -57,14 +58,18 @@ async fn tokens_of_keys_that_nobody_has_take_one_session(deployment: Deployment)
 async fn a_tenant_whose_sweep_fails_keeps_no_other_waiting(deployment: Deployment) {
     let town = Town::new(deployment).await;
     let (a, b) = (town.of(A), town.of(B));
-    // So much that its return cannot be added up, by the one that comes first in the order of sweeping.
-    let much = 9_000_000_000_000_000_000_i64;
-    a.post("lots", json!({ "key": "l", "source": "grant", "amountMicro": much })).await.good();
-    b.post("lots", json!({ "key": "l", "source": "grant", "amountMicro": 100 })).await.good();
-    for (ask, amount) in [(&a, much), (&b, 60)] {
-        let reservation = json!({ "reservationId": "r", "amountMicro": amount, "seconds": 1 });
+    for ask in [&a, &b] {
+        ask.post("lots", json!({ "key": "l", "source": "grant", "amountMicro": 100 })).await.good();
+        let reservation = json!({ "reservationId": "r", "amountMicro": 60, "seconds": 1 });
         ask.post("reservations", reservation).await.good();
     }
+    // Of the one that comes first in the order of sweeping, somebody lost where to its reservation goes back.
+    let lost = format!(
+        "SET session_replication_role = replica;
+         UPDATE reservations SET lots = '[]' WHERE community_id = '{A}';
+         SET session_replication_role = origin"
+    );
+    town.ground.database.execute(&lost).await;
     testkit::eventually("both are due", BOUND, async || {
         (town.ledger.due(10).await.unwrap().len() == 2).then_some(())
     })
@@ -81,6 +86,45 @@ async fn a_tenant_whose_sweep_fails_keeps_no_other_waiting(deployment: Deploymen
     assert_eq!(ended.code(), Some(1), "{}", ended.stdout);
     assert!(ended.stdout.starts_with("1 reservations given back"), "{}", ended.stdout);
     assert!(ended.stderr.contains(A) && !ended.stderr.contains(B), "{}", ended.stderr);
+}
+
+/// Sessions of the system that wait for a lock.
+const NOTICES: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = 'arrakis_admin' AND wait_event_type = 'Lock'";
+
+async fn a_tenant_whose_lock_is_held_keeps_no_others_payments_waiting(deployment: Deployment) {
+    let town = Town::new(deployment).await;
+    let payment = |id: &str| json!({ "paymentId": id, "amountUsd": "29.99" });
+    for number in 0..MANY {
+        town.of(A).post("payments", payment(&format!("a{number}"))).await.good();
+    }
+    let holder = town.ground.app().await;
+    holder.batch_execute(&format!("BEGIN; SELECT app.enter_tenant('{A}')")).await.unwrap();
+    let asked: Vec<_> =
+        (0..MANY).map(|number| tokio::spawn(town.notice(&format!("a{number}"), "finished"))).collect();
+    testkit::eventually("the first of them waits", BOUND, async || {
+        (town.ground.database.value::<i64>(NOTICES).await > 0).then_some(())
+    })
+    .await
+    .unwrap();
+    for number in 0..20 {
+        let id = format!("b{number}");
+        town.of(B).post("payments", payment(&id)).await.good();
+        let began = std::time::Instant::now();
+        assert_eq!(town.notice(&id, "finished").await.good()["mintedMicro"], 29_990_000);
+        // Those of A would each have kept a session for two seconds, and ten of them all that there are.
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(town.ground.database.value::<i64>(NOTICES).await <= 1, "one session for all of A's");
+    }
+    // Nobody waits for ever, and nothing is kept of what could not be done: the provider comes again.
+    for one in asked {
+        let answer = one.await.unwrap();
+        assert_eq!(answer.refusal(), (503, "BUSY"), "{}", answer.text);
+    }
+    assert_eq!(town.ground.database.value::<i64>("SELECT count(*) FROM webhook_events").await, 20);
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(town.notice("a0", "finished").await.good()["mintedMicro"], 29_990_000);
+    town.holds().await;
 }
 
 async fn what_all_tenants_share_is_refused_before_it_is_looked_at(deployment: Deployment) {

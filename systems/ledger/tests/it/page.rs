@@ -56,6 +56,7 @@ fn the_page_reads_without_a_finding_and_every_block_is_a_step() {
         "m0016",
         "m0017",
         "m0018",
+        "m0019",
         "verify",
         "staging",
         "connections",

@@ -11,6 +11,7 @@ in_both_deployments!(
     it_could_read_nothing_of_the_ledger_before_its_migration,
 );
 
+/// What it reads of each tenant: by its own migration, and by later ones.
 const READABLE: [&str; 8] = [
     "credit_lots",
     "lot_entries",
@@ -21,6 +22,7 @@ const READABLE: [&str; 8] = [
     "s2s_jwks_public_keys",
     "reconciliation_cursor",
 ];
+const LATER: [&str; 4] = ["reservations", "circuit_breakers", "ledger_requests", "tenant_totals"];
 
 async fn it_sees_every_tenant(deployment: Deployment) {
     let ground = Ground::migrated(deployment).await;
@@ -32,16 +34,21 @@ async fn it_sees_every_tenant(deployment: Deployment) {
     );
     app.batch_execute(&lot).await.unwrap();
     let system = ground.system().await;
-    for relation in READABLE {
+    for relation in READABLE.iter().chain(&LATER) {
         number(&system, &format!("SELECT count(*) FROM {relation}")).await;
     }
     assert_eq!(number(&system, "SELECT count(DISTINCT community_id) FROM lot_balances").await, 2);
     // Its policies alone would do; taken back with the transaction.
+    app.batch_execute(&format!("SELECT app.mint('{A}', 'l', 'grant', 9, NULL, NULL)")).await.unwrap();
     let root = ground.database.client().await;
     root.batch_execute("BEGIN; ALTER ROLE arrakis_admin NOBYPASSRLS; SET LOCAL ROLE arrakis_admin")
         .await
         .unwrap();
-    assert_eq!(number(&root, "SELECT count(DISTINCT community_id) FROM lot_balances").await, 2);
+    for relation in ["lot_balances", "tenant_totals"] {
+        let tenants = format!("SELECT count(DISTINCT community_id) FROM {relation}");
+        assert_eq!(number(&root, &tenants).await, 2, "{relation}");
+    }
+    assert_eq!(number(&root, "SELECT count(*) FROM ledger_requests").await, 1);
 }
 
 async fn it_writes_no_tenants_rows_itself(deployment: Deployment) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::keys::{SigningKey, publish};
+use ledger::notice::signature;
 use ledger::{App, Config, Ledger};
 use serde_json::{Value, json};
 use testkit::{Pgbouncer, PgbouncerOptions};
@@ -176,11 +177,23 @@ impl Town {
         ask("GET", format!("{}{path}", self.base), headers, None).await.unwrap()
     }
 
+    /// A signed notice about a payment of 29.99 dollars.
+    pub(crate) fn notice(&self, payment: &str, status: &str) -> impl Future<Output = Answered> + 'static {
+        let body =
+            json!({ "payment_id": payment, "payment_status": status, "price_amount": "29.99" }).to_string();
+        let headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-nowpayments-sig".to_owned(), signature(SECRET, &body)),
+        ];
+        let url = format!("{}/webhooks/nowpayments", self.base);
+        async move { ask("POST", url, headers, Some(body.into_bytes())).await.unwrap() }
+    }
+
     /// Everything that must hold does.
     pub(crate) async fn holds(&self) {
         let verified = self.ledger.verify().await.unwrap();
         let broken: Vec<_> = verified.iter().filter(|one| !one.violations.is_empty()).collect();
         assert!(broken.is_empty(), "{broken:?}");
-        assert_eq!(verified.len(), 9);
+        assert_eq!(verified.len(), 11);
     }
 }

@@ -18,8 +18,14 @@ const FILLED: &str = "
     SELECT id, community_id, 'debit', 5, 'reserve:r' || number FROM credit_lots, generate_series(1, 30000) AS number;
     INSERT INTO lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id)
     SELECT id, community_id, 'credit_back', 2, 'reserve:r' || number FROM credit_lots, generate_series(1, 30000) AS number;
-    INSERT INTO usage_events (event_id, community_id, nft_id, pool_id, amount_micro, reservation_id, tenant_seq)
-    SELECT gen_random_uuid(), community_id, 'n', 'p', 3, 'r' || number, number FROM credit_lots, generate_series(1, 30000) AS number;
+    INSERT INTO usage_events (event_id, community_id, nft_id, pool_id, amount_micro, reservation_id, finalization_id, tenant_seq)
+    SELECT gen_random_uuid(), community_id, 'n', 'p', 3, 'r' || number, community_id || ':r' || number, number
+    FROM credit_lots, generate_series(1, 30000) AS number;
+    INSERT INTO ledger_requests (community_id, request_key, request, answer)
+    SELECT community_id, 'finalize:' || reservation_id, jsonb_build_object('reservation', reservation_id, 'costMicro', 3),
+           jsonb_build_object('status', 'finalized', 'eventId', event_id, 'seq', tenant_seq, 'costMicro', 3, 'chargedMicro', 3,
+                              'overrunMicro', 0, 'uncoveredMicro', 0)
+    FROM usage_events;
     UPDATE lot_totals SET debit_micro = 150000, credit_back_micro = 60000;
     SET session_replication_role = origin";
 
@@ -45,7 +51,7 @@ async fn tens_of_thousands_of_reservations_of_one_tenant_are_verified_in_one_loo
 
 /// What somebody with all rights did behind the triggers, how it is undone, and which invariants see it. `LOT` is A's
 /// lot, of which was debited and credited back; `FRESH` another one, of which nothing was.
-const BREAKAGES: [(&str, &str, &[&str]); 24] = [
+const BREAKAGES: [(&str, &str, &[&str]); 38] = [
     (
         "UPDATE lot_entries SET amount_micro = amount_micro - 1 WHERE lot_id = 'FRESH';
          UPDATE lot_totals SET credit_micro = credit_micro - 1 WHERE lot_id = 'FRESH'",
@@ -134,27 +140,27 @@ const BREAKAGES: [(&str, &str, &[&str]); 24] = [
     (
         "UPDATE lot_entries SET reservation_id = 'overrun:gone' WHERE reservation_id = 'overrun:over'",
         "UPDATE lot_entries SET reservation_id = 'overrun:over' WHERE reservation_id = 'overrun:gone'",
-        &["reservations_add_up"],
+        &["reservations_add_up", "entries_name_their_reservations"],
     ),
     (
         "UPDATE lot_entries SET reference_id = 'reserve:gone' WHERE reference_id = 'reserve:used' AND community_id = 'TENANT'",
         "UPDATE lot_entries SET reference_id = 'reserve:used' WHERE reference_id = 'reserve:gone' AND community_id = 'TENANT'",
-        &["reservations_add_up"],
+        &["reservations_add_up", "entries_name_their_reservations"],
     ),
     (
         "UPDATE usage_events SET amount_micro = amount_micro + 1 WHERE reservation_id = 'over'",
         "UPDATE usage_events SET amount_micro = amount_micro - 1 WHERE reservation_id = 'over'",
-        &["usage_is_what_was_charged"],
+        &["usage_is_what_was_charged", "answers_are_the_journals"],
     ),
     (
         "UPDATE usage_events SET tenant_seq = NULL WHERE community_id = 'TENANT' AND tenant_seq = 3",
         "UPDATE usage_events SET tenant_seq = 3 WHERE community_id = 'TENANT' AND tenant_seq IS NULL",
-        &["usage_is_what_was_charged"],
+        &["usage_is_what_was_charged", "answers_are_the_journals"],
     ),
     (
         "UPDATE usage_events SET tenant_seq = 9 WHERE community_id = 'TENANT' AND tenant_seq = 2",
         "UPDATE usage_events SET tenant_seq = 2 WHERE community_id = 'TENANT' AND tenant_seq = 9",
-        &["usage_numbers_have_no_gaps"],
+        &["usage_numbers_have_no_gaps", "answers_are_the_journals"],
     ),
     (
         "UPDATE crypto_payments SET status = 'waiting' WHERE payment_id = 'p1'",
@@ -170,6 +176,84 @@ const BREAKAGES: [(&str, &str, &[&str]); 24] = [
         "UPDATE credit_lots SET payment_id = 'p2' WHERE payment_id = 'p1'",
         "UPDATE credit_lots SET payment_id = 'p1' WHERE payment_id = 'p2'",
         &["payments_mint_once"],
+    ),
+    (
+        "INSERT INTO lot_entries (lot_id, community_id, entry_type, amount_micro, reservation_id) VALUES ('FRESH', 'TENANT', 'debit', 5, 'reserve:nobodys');
+         UPDATE lot_totals SET debit_micro = debit_micro + 5 WHERE lot_id = 'FRESH'",
+        "DELETE FROM lot_entries WHERE reservation_id = 'reserve:nobodys';
+         UPDATE lot_totals SET debit_micro = debit_micro - 5 WHERE lot_id = 'FRESH'",
+        &["entries_name_their_reservations"],
+    ),
+    (
+        "INSERT INTO lot_entries (lot_id, community_id, entry_type, amount_micro, reference_id) VALUES ('FRESH', 'TENANT', 'expiry', 5, 'reserve:nobodys');
+         UPDATE lot_totals SET expiry_micro = expiry_micro + 5 WHERE lot_id = 'FRESH'",
+        "DELETE FROM lot_entries WHERE reference_id = 'reserve:nobodys';
+         UPDATE lot_totals SET expiry_micro = expiry_micro - 5 WHERE lot_id = 'FRESH'",
+        &["entries_name_their_reservations"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{lots,0,micro}', '99') WHERE request_key = 'debit:d'",
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{lots,0,micro}', '100') WHERE request_key = 'debit:d'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{amountMicro}', '101') WHERE request_key = 'debit:d'",
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{amountMicro}', '100') WHERE request_key = 'debit:d'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET request = jsonb_set(request, '{amountMicro}', '101') WHERE request_key = 'debit:d'",
+        "UPDATE ledger_requests SET request = jsonb_set(request, '{amountMicro}', '100') WHERE request_key = 'debit:d'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = answer || '{\"reason\": \"BUDGET_EXCEEDED\"}' WHERE request_key = 'debit:d'",
+        "UPDATE ledger_requests SET answer = answer - 'reason' WHERE request_key = 'debit:d'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET request_key = 'debit:gone' WHERE request_key = 'debit:d'",
+        "UPDATE ledger_requests SET request_key = 'debit:d' WHERE request_key = 'debit:gone'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE lot_entries SET lot_id = 'FRESH' WHERE reservation_id = 'debit:e';
+         UPDATE lot_totals SET debit_micro = debit_micro + 9 WHERE lot_id = 'FRESH';
+         UPDATE lot_totals SET debit_micro = debit_micro - 9 WHERE lot_id = 'LOT'",
+        "UPDATE lot_entries SET lot_id = 'LOT' WHERE reservation_id = 'debit:e';
+         UPDATE lot_totals SET debit_micro = debit_micro - 9 WHERE lot_id = 'FRESH';
+         UPDATE lot_totals SET debit_micro = debit_micro + 9 WHERE lot_id = 'LOT'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{amountMicro}', '31') WHERE request_key = 'credit_back:c'",
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{amountMicro}', '30') WHERE request_key = 'credit_back:c'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET request = jsonb_set(request, '{debit}', '\"e\"') WHERE request_key = 'credit_back:c'",
+        "UPDATE ledger_requests SET request = jsonb_set(request, '{debit}', '\"d\"') WHERE request_key = 'credit_back:c'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{lotId}', '\"OTHER\"') WHERE request_key = 'mint:fresh'",
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{lotId}', to_jsonb('FRESH'::text)) WHERE request_key = 'mint:fresh'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE credit_lots SET source = 'seed' WHERE id = 'FRESH'",
+        "UPDATE credit_lots SET source = 'grant' WHERE id = 'FRESH'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{chargedMicro}', '8') WHERE request_key = 'finalize:used' AND community_id = 'TENANT'",
+        "UPDATE ledger_requests SET answer = jsonb_set(answer, '{chargedMicro}', '7') WHERE request_key = 'finalize:used' AND community_id = 'TENANT'",
+        &["answers_are_the_journals"],
+    ),
+    (
+        "UPDATE reservations SET uncovered_micro = uncovered_micro + 1 WHERE reservation_id = 'over' AND community_id = 'TENANT'",
+        "UPDATE reservations SET uncovered_micro = uncovered_micro - 1 WHERE reservation_id = 'over' AND community_id = 'TENANT'",
+        &["answers_are_the_journals"],
     ),
 ];
 
@@ -191,6 +275,7 @@ async fn whatever_does_not_hold_is_seen_by_the_invariant_that_says_so_and_by_no_
         }
     }
     a.post("debits", json!({ "key": "d", "amountMicro": 100 })).await.good();
+    let small = a.post("debits", json!({ "key": "e", "amountMicro": 9 })).await.good();
     a.post("credit-backs", json!({ "key": "c", "debitKey": "d", "amountMicro": 30 })).await.good();
     let fresh = a.post("lots", json!({ "key": "fresh", "source": "grant", "amountMicro": 500 })).await.good();
     let app = town.ground.app().await;
@@ -211,6 +296,7 @@ async fn whatever_does_not_hold_is_seen_by_the_invariant_that_says_so_and_by_no_
     town.holds().await;
     let words = |sql: &str| {
         sql.replace("'FRESH'", &format!("'{}'", fresh["lotId"].as_str().unwrap()))
+            .replace("'LOT'", &format!("'{}'", small["lots"][0]["lot"].as_str().unwrap()))
             .replace("'OTHER'", "'dddddddd-0000-4000-8000-00000000000d'")
             .replace("'TENANT'", &format!("'{A}'"))
             .replace("'ANOTHER'", &format!("'{B}'"))
@@ -233,5 +319,5 @@ async fn whatever_does_not_hold_is_seen_by_the_invariant_that_says_so_and_by_no_
         behind(undo).await;
     }
     town.holds().await;
-    assert_eq!(seen.len(), 9, "every invariant was broken once: {seen:?}");
+    assert_eq!(seen.len(), 11, "every invariant was broken once: {seen:?}");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::reply::Failure;
 use crate::app::{App, AppError};
 use crate::reading::Reader;
-use crate::{deletion, session, token, user};
+use crate::{deletion, session, token, user, waiting};
 
 /// The cookie of a session.
 pub(super) const SESSION_COOKIE: &str = "session_id";
@@ -60,7 +60,9 @@ pub(super) async fn asker(app: &App, headers: &HeaderMap) -> Result<Option<Asker
 
 /// Somebody who is signed in.
 pub(super) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Asker, Failure> {
-    asker(app, headers).await?.ok_or_else(Failure::unauthorized)
+    let asker = asker(app, headers).await?.ok_or_else(Failure::unauthorized)?;
+    waiting::is_of(app, &asker.user_id);
+    Ok(asker)
 }
 
 /// A user who works with records.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use tidegate_rekey::{Bounds, Subject};
-use tidegate_store::kv::{Key, UnixSecond};
+use tidegate_store::kv::{Key, KvError, UnixSecond};
 
 use super::subject;
 use super::{Actor, Migration, MigrationError, document};
@@ -160,8 +160,7 @@ impl Migration {
             loop {
                 let page = self.store.list(&logs, &prefix, after.as_ref(), TRIPS_LIMIT).await?;
                 let keys: Vec<Key> = page.entries.into_iter().map(|listed| listed.key).collect();
-                for (key, entry) in keys.iter().zip(self.store.get_many(&logs, &keys).await?) {
-                    let Some(entry) = entry else { continue };
+                let taken = self.store.each(&logs, &keys, |key, entry| {
                     let is_deleted = serde_json::from_slice::<Value>(&entry.value)
                         .is_ok_and(|body| body.get("deleted").and_then(Value::as_bool) == Some(true));
                     if !is_deleted && let Some(record) = key.as_str().strip_prefix(&prefix) {
@@ -169,7 +168,9 @@ impl Migration {
                             super::rewrite::synced_id(subject, record).unwrap_or_else(|| record.to_owned()),
                         );
                     }
-                }
+                    Ok::<_, KvError>(())
+                });
+                taken.await?;
                 if live.len() >= enough || page.complete {
                     break;
                 }

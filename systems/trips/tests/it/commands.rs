@@ -66,7 +66,7 @@ impl Desk {
     }
 
     async fn json(&self, namespace: &Namespace, key: &str) -> Value {
-        let found = self.store.get_many(namespace, &[Key::new(key).unwrap()]).await.unwrap().pop().unwrap();
+        let found = self.store.get_some(namespace, &[Key::new(key).unwrap()]).await.unwrap().pop().unwrap();
         found.map_or(Value::Null, |entry| serde_json::from_slice(&entry.value).unwrap())
     }
 

@@ -13,6 +13,8 @@ mod commands_grant;
 #[cfg(test)]
 mod commands_index;
 #[cfg(test)]
+mod giving_way;
+#[cfg(test)]
 mod hazards;
 #[cfg(test)]
 mod masked;

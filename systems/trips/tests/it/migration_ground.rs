@@ -103,7 +103,7 @@ impl KvStore for Refusing {
         self.inner.now().await
     }
 
-    async fn get_many(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+    async fn get_some(&self, namespace: &Namespace, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
         let is_unread = |key: &Key| self.unread.lock().unwrap().as_deref() == Some(key.as_str());
         if keys.iter().any(is_unread) {
             return Err(KvError::Unavailable {
@@ -111,7 +111,7 @@ impl KvStore for Refusing {
                 message: "it is away".to_owned(),
             });
         }
-        let found = self.inner.get_many(namespace, keys).await?;
+        let found = self.inner.get_some(namespace, keys).await?;
         let bytes = found.iter().flatten().map(|entry| entry.value.len()).sum();
         self.largest.fetch_max(bytes, Ordering::SeqCst);
         Ok(found)

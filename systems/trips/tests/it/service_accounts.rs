@@ -52,24 +52,6 @@ async fn an_account_is_made_signed_in_to_and_named_by_its_stored_name() {
 }
 
 #[tokio::test]
-async fn a_migration_gives_way_to_requests_of_users_and_to_no_others() {
-    let gives_way = Ground::with_environment(&[("MIGRATION_GIVES_WAY", "true")]).await;
-    let service = Service::new(gives_way).await;
-    let app = service.ground.app.clone();
-    for path in ["/health", "/ready", "/metrics", "/api/admin/migration/stop"] {
-        service.get(path, "").await;
-        assert_eq!(app.foreground().begun(), 0, "{path}");
-    }
-    let wrong = json!({ "username": "nobody", "password": PASSWORD }).to_string();
-    assert_eq!(service.bare_post("/api/auth/signin", "", &wrong).await.status, 401);
-    assert_eq!(app.foreground().begun(), 1);
-    // Only where it is told to.
-    let hasty = Service::new(Ground::new().await).await;
-    assert_eq!(hasty.bare_post("/api/auth/signin", "", &wrong).await.status, 401);
-    assert_eq!(hasty.ground.app.foreground().begun(), 0);
-}
-
-#[tokio::test]
 async fn a_new_password_keeps_the_role_and_ends_other_sessions() {
     let service = Service::new(Ground::new().await).await;
     let asker = service.sign_up_with_password("ana", "Ana").await;

@@ -165,6 +165,9 @@ impl Copier<'_> {
                 flags::must_still_mirror(session, mirrored).await?;
             }
             take_role(session, job).await?;
+            if let Some(filling) = &self.ground.filling {
+                filling.must_still_fire(session).await?;
+            }
             let chunk = self.ground.chunk(range.after.as_ref(), &range.upto);
             let written = match hopeful {
                 Some(hopeful) => write_hopefully(session, job, self.backfill, hopeful, &chunk).await?,

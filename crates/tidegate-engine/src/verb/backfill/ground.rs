@@ -11,6 +11,7 @@ use crate::question::sql::set;
 use crate::reads::{self, QueryPlan};
 use crate::verb::backfill::allot::Range;
 use crate::verb::backfill::chunk::Done;
+use crate::verb::backfill::filling::Filling;
 use crate::verb::backfill::key::{Key, KeyColumns};
 use crate::verb::{flags, seal};
 
@@ -29,6 +30,8 @@ pub(crate) struct Ground {
     pub(super) lock: &'static str,
     /// The flag set whose barrier every chunk enters, so that no move straddles one.
     pub(super) flags: Option<flags::Mirrored>,
+    /// Triggers that fill rows which are written meanwhile.
+    pub(super) filling: Option<Filling>,
 }
 
 impl Ground {
@@ -63,13 +66,25 @@ impl Ground {
             }
             _ => None,
         };
+        let filling = match backfill.after.as_ref().and_then(|after| job.program.step(after)) {
+            Some(after) if matches!(after.action, Action::Migrate(_)) => {
+                Some(Filling::find(session, job, after, &source).await?)
+            }
+            _ => None,
+        };
         let target = target(session, job, backfill, &source).await?;
+        if filling.is_some() && target != source {
+            return Err(StepError::refused(
+                format!("a trigger fills {source}, and the statement writes {target}"),
+                "Fill the columns in place, or name a `@flags` step that mirrors writes in `@after`.",
+            ));
+        }
         let lock = match (sealed, source == target) {
             (_, true) => "FOR NO KEY UPDATE",
             (true, false) => "",
             (false, false) => "FOR SHARE",
         };
-        let ground = Self { source, key, target, lock, flags };
+        let ground = Self { source, key, target, lock, flags, filling };
         ground.lock_must_see_what_a_read_sees(session, job).await?;
         Ok(ground)
     }
@@ -116,6 +131,25 @@ impl Ground {
         );
         let rows = session.run(&sql).await?.pop().unwrap_or_default().rows;
         Ok(rows.first().and_then(|row| self.key.read(row)))
+    }
+
+    /// Whether the triggers that fill what is written still stand, at the end of a copy.
+    pub(super) async fn must_still_be_filled(
+        &self,
+        session: &Session,
+        job: Job<'_>,
+    ) -> Result<(), StepError> {
+        let Some(filling) = &self.filling else { return Ok(()) };
+        let looked = run_tx(session, "triggers", &job.tx_options(), async |session: &Session| {
+            take_role(session, job).await?;
+            filling.must_still_fire(session).await
+        })
+        .await;
+        match looked {
+            TxOutcome::Committed(()) => Ok(()),
+            TxOutcome::RolledBack(error) => Err(error),
+            TxOutcome::Unknown(failure) => Err(failure.into()),
+        }
     }
 
     /// How many rows a range has.

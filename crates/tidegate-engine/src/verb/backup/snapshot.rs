@@ -96,7 +96,7 @@ impl Snapshot {
             let begun = jiff::Timestamp::now();
             let question = SqlQuestion { types: true, ..question(job.for_step(step))? };
             let answered = ask_at_snapshot(&session, &self.exported, &question).await;
-            let values = values(step, answered)?;
+            let values = values(job.for_step(step), answered)?;
             let outcome = Outcome {
                 summary: format!("kept {} values, seen by backup {}", values.len(), job.step.id),
                 took_ms: crate::gate::milliseconds_since(begun),
@@ -138,7 +138,7 @@ pub(crate) async fn count(session: &Session, table: &str) -> Result<u64, StepErr
 /// Evaluates a record in another database.
 pub(crate) async fn record_again(session: &Session, job: Job<'_>) -> Result<Vec<KeptColumn>, StepError> {
     let answered = ask_alone(session, &question(job)?).await;
-    values(job.step, answered)
+    values(job, answered)
 }
 
 fn question(job: Job<'_>) -> Result<SqlQuestion<'_>, StepError> {
@@ -151,15 +151,13 @@ fn question(job: Job<'_>) -> Result<SqlQuestion<'_>, StepError> {
     Ok(SqlQuestion { keep_all: true, ..job.question(body, &[]) })
 }
 
-fn values(step: &Step, answered: Answered) -> Result<Vec<KeptColumn>, StepError> {
+fn values(job: Job<'_>, answered: Answered) -> Result<Vec<KeptColumn>, StepError> {
     match (answered.verdict, answered.reply) {
         (crate::verdict::Verdict::Pass, Reply::Values(values)) => Ok(values
             .into_iter()
             .map(|(name, value)| KeptColumn { name, type_name: value.type_name, text: value.text })
             .collect()),
         (crate::verdict::Verdict::Pass, Reply::None | Reply::Rows(_) | Reply::Compared(_)) => Ok(Vec::new()),
-        (verdict, _) => {
-            Err(StepError::NotHolding { step: step.id.clone(), says: step.says.clone(), verdict })
-        }
+        (verdict, _) => Err(StepError::not_holding(job.program, job.step, verdict)),
     }
 }

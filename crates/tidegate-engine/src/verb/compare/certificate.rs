@@ -43,7 +43,7 @@ pub(crate) async fn must_hold(
         let again = super::ask_in_gate(session, job.for_step(step), compare).await?;
         return match again.verdict {
             Verdict::Pass => Ok(()),
-            verdict => Err(StepError::NotHolding { step: step.id.clone(), says: step.says.clone(), verdict }),
+            verdict => Err(StepError::not_holding(job.program, step, verdict)),
         };
     }
     Err(StepError::refused(

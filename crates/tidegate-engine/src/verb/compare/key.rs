@@ -25,9 +25,12 @@ pub(super) async fn must_be_unique(
         return Ok(());
     }
     let nulls: Vec<String> = side.key_columns().iter().map(|column| format!("{column} IS NULL")).collect();
+    let texts: Vec<String> =
+        side.key_columns().iter().map(|column| format!("coalesce({column}::text, 'NULL')")).collect();
     let rows = session
         .run(&format!(
-            "SELECT ROW({columns})::text FROM {} GROUP BY {columns} HAVING count(*) > 1 OR {} LIMIT {KEYS_SHOWN}",
+            "SELECT pg_catalog.concat('(', pg_catalog.concat_ws(', ', {}), ')') FROM {} GROUP BY {columns} HAVING count(*) > 1 OR {} LIMIT {KEYS_SHOWN}",
+            texts.join(", "),
             side.from,
             nulls.join(" OR ")
         ))

@@ -1,8 +1,8 @@
 //! What is too much is refused whole.
 
 use super::super::{
-    BATCH_MAX, Change, Condition, KEY_MAX_BYTES, Key, KvError, METADATA_MAX_BYTES, PAGE_MAX, VALUE_MAX_BYTES,
-    Write, Written,
+    BATCH_MAX, Change, Condition, KEY_MAX_BYTES, Key, KvError, METADATA_MAX_BYTES, PAGE_MAX, READ_MAX_BYTES,
+    VALUE_MAX_BYTES, Write, Written,
 };
 use super::{Examined, Verdict, equal, holds};
 
@@ -71,10 +71,48 @@ pub(super) async fn pages_and_readings_have_a_limit(store: Examined) -> Verdict 
     equal("a page of too many", (page.entries.len(), page.complete), (PAGE_MAX, false))?;
     let page = store.made.store.list(&store.namespace, "", None, 0).await?;
     holds(!page.entries.is_empty(), || "a page of none is empty, and says that more follow".to_owned())?;
-    let read = store.made.store.get_many(&store.namespace, &keys).await.map(|entries| entries.len());
+    let read = store.made.store.get_some(&store.namespace, &keys).await.map(|entries| entries.len());
     let refused = matches!(read, Err(KvError::TooMany { .. }));
     holds(refused, || format!("a reading of too many keys: {read:?}; expected: a refusal"))?;
     let most = keys.get(..PAGE_MAX).unwrap_or(&keys);
-    let read = store.made.store.get_many(&store.namespace, most).await?;
+    let read = store.made.store.get_some(&store.namespace, most).await?;
     equal("a reading of the most keys", read.iter().flatten().count(), PAGE_MAX)
+}
+
+pub(super) async fn a_reading_ends_before_its_bytes_are_too_many(store: Examined) -> Verdict {
+    // Three of them fit one reading, and a fourth does not; the largest has room in none beside another.
+    let part = READ_MAX_BYTES / 4 + 1;
+    let sizes = [part, part, part, part, VALUE_MAX_BYTES, part, 1];
+    let mut keys = Vec::new();
+    for (number, size) in sizes.iter().enumerate() {
+        let key = format!("k{number}");
+        store.done("a put", store.put(&key, &vec![b'v'; *size], Condition::Absent)?).await?;
+        keys.push(Key::new(key)?);
+    }
+    keys.insert(1, Key::new("absent")?);
+    let mut expected: Vec<Option<usize>> = sizes.iter().map(|size| Some(*size)).collect();
+    expected.insert(1, None);
+    let lengths = |found: &[Option<super::Entry>]| {
+        found.iter().map(|entry| entry.as_ref().map(|entry| entry.value.len())).collect::<Vec<_>>()
+    };
+    let (mut read, mut readings) = (Vec::new(), 0);
+    while read.len() < keys.len() {
+        let rest = keys.get(read.len()..).unwrap_or_default();
+        let found = store.made.store.get_some(&store.namespace, rest).await?;
+        let bytes: usize = found.iter().flatten().map(|entry| entry.value.len()).sum();
+        holds(!found.is_empty(), || format!("a reading of {} keys has none of them", rest.len()))?;
+        holds(bytes <= READ_MAX_BYTES, || {
+            format!("a reading has {bytes} bytes; the most are {READ_MAX_BYTES}")
+        })?;
+        read.extend(lengths(&found));
+        readings += 1;
+    }
+    equal("the bytes of all values, reading after reading", read, expected.clone())?;
+    equal("the readings of it", readings, 4)?;
+    let whole = store.made.store.get_many(&store.namespace, &keys).await?;
+    equal("the bytes of all values, together", lengths(&whole), expected)?;
+    for key in &keys {
+        store.done("a deletion", store.delete(key.as_str(), Condition::Always)?).await?;
+    }
+    Ok(())
 }

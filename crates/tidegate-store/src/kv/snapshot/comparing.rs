@@ -171,16 +171,19 @@ pub(super) async fn judge(
     selection: &Selection,
     pairs: Vec<Pair>,
 ) -> Result<Vec<Judged>, SnapshotError> {
-    let Some(first) = pairs.first() else { return Ok(Vec::new()) };
-    let keys: Vec<Key> = pairs.iter().map(|pair| pair.key.clone()).collect();
-    let standing = store.get_many(&first.namespace, &keys).await?;
-    // Asked behind the reading: what was read then had not expired before.
-    let now = store.now().await?;
-    let judged = pairs.into_iter().zip(standing).map(|(pair, standing)| {
-        let kind = kind(selection, &pair, standing.as_ref(), now);
-        Judged { pair, kind, standing: standing.map(|entry| entry.version) }
-    });
-    Ok(judged.collect())
+    let mut judged = Vec::with_capacity(pairs.len());
+    let mut pairs = VecDeque::from(pairs);
+    while let Some(first) = pairs.front() {
+        let keys: Vec<Key> = pairs.iter().map(|pair| pair.key.clone()).collect();
+        let standing = store.next_of(&first.namespace, &keys).await?;
+        // Asked behind the reading: what was read then had not expired before.
+        let now = store.now().await?;
+        for (pair, standing) in pairs.drain(..standing.len().min(keys.len())).zip(standing) {
+            let kind = kind(selection, &pair, standing.as_ref(), now);
+            judged.push(Judged { pair, kind, standing: standing.map(|entry| entry.version) });
+        }
+    }
+    Ok(judged)
 }
 
 fn kind(selection: &Selection, pair: &Pair, standing: Option<&Entry>, now: UnixSecond) -> Kind {

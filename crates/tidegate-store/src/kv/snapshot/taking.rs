@@ -102,12 +102,17 @@ async fn read_all(
             if keys.is_empty() {
                 break;
             }
-            let entries = store.get_many(namespace, &keys).await?;
-            for (key, entry) in keys.iter().zip(entries) {
-                let Some(entry) = entry else { continue };
-                mark(&mut hash, namespace, key, entry.version);
-                output.line(&entry_line(namespace, key, entry)).await?;
-                count = count.saturating_add(1);
+            let mut rest = keys.as_slice();
+            while !rest.is_empty() {
+                let entries = store.next_of(namespace, rest).await?;
+                let (these, later) = rest.split_at(entries.len().min(rest.len()));
+                for (key, entry) in these.iter().zip(entries) {
+                    let Some(entry) = entry else { continue };
+                    mark(&mut hash, namespace, key, entry.version);
+                    output.line(&entry_line(namespace, key, entry)).await?;
+                    count = count.saturating_add(1);
+                }
+                rest = later;
             }
         }
         counts.insert(namespace.clone(), count);
