@@ -28,7 +28,8 @@ const RUNNER: &str = "anna";
 const APPROVER: &str = "ben";
 
 /// What the way back to 0009 loses: the rows that `ledger/rows.sql` writes into tables that are younger.
-const FIGURES: &str = "public.tenant_totals=1,public.lot_totals=3,public.usage_events=5,public.crypto_payments=2";
+const FIGURES: &str =
+    "public.tenant_totals=1,public.lot_totals=3,public.usage_events=5,public.crypto_payments=2";
 
 /// Lines of the report that are shown.
 const REPORT_LINES: usize = 30;

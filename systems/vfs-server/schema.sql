@@ -1314,6 +1314,8 @@ CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON public.vfs_crdt_ops USING btre
 
 CREATE INDEX vfs_crdt_ops_item_position_idx ON public.vfs_crdt_ops USING btree (item_id, occurred_at, id COLLATE "C");
 
+CREATE INDEX vfs_crdt_ops_loss_idx ON public.vfs_crdt_ops USING btree (principal_id, occurred_at, id COLLATE "C") WHERE ((op_type = 'acl_remove'::text) AND (source_table <> ALL (ARRAY['vfs_crdt_client_push'::text, 'vfs_acl_entries_again'::text])));
+
 CREATE INDEX vfs_crdt_ops_position_idx ON public.vfs_crdt_ops USING btree (occurred_at, id COLLATE "C");
 
 CREATE INDEX vfs_links_child_idx ON public.vfs_links USING btree (child_id);
@@ -1327,6 +1329,8 @@ CREATE INDEX vfs_registry_owner_idx ON public.vfs_registry USING btree (owner_id
 CREATE INDEX vfs_shares_item_idx ON public.vfs_shares USING btree (item_id);
 
 CREATE INDEX vfs_shares_target_idx ON public.vfs_shares USING btree (target_id);
+
+CREATE INDEX vfs_sync_changes_deletion_idx ON public.vfs_sync_changes USING btree (changed_by, changed_at, id COLLATE "C") WHERE (change_type = 'delete'::text);
 
 CREATE INDEX vfs_sync_changes_item_idx ON public.vfs_sync_changes USING btree (item_id);
 

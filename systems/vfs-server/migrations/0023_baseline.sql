@@ -202,6 +202,9 @@ COMMENT ON COLUMN vfs_sync_changes.seq IS 'Number of the row in the one order of
 CREATE INDEX vfs_sync_changes_item_idx ON vfs_sync_changes (item_id);
 CREATE INDEX vfs_sync_changes_root_idx ON vfs_sync_changes (root_id);
 CREATE INDEX vfs_sync_changes_position_idx ON vfs_sync_changes (changed_at, id COLLATE "C");
+-- What a user deleted, where it is looked for by the user: its item is gone.
+CREATE INDEX vfs_sync_changes_deletion_idx ON vfs_sync_changes (changed_by, changed_at, id COLLATE "C")
+  WHERE change_type = 'delete';
 CREATE INDEX vfs_sync_changes_item_position_idx ON vfs_sync_changes (item_id, changed_at, id COLLATE "C");
 
 CREATE TABLE vfs_crdt_ops (
@@ -241,6 +244,9 @@ COMMENT ON COLUMN vfs_crdt_ops.replica_id IS 'The client''s replica. NULL: no cl
 COMMENT ON COLUMN vfs_crdt_ops.write_id IS 'The replica''s number of the write, from 1. NULL: no client did it, or it is older than this column.';
 CREATE INDEX vfs_crdt_ops_position_idx ON vfs_crdt_ops (occurred_at, id COLLATE "C");
 CREATE INDEX vfs_crdt_ops_item_position_idx ON vfs_crdt_ops (item_id, occurred_at, id COLLATE "C");
+-- What a user hears of an item that was lost, where it is looked for by the user.
+CREATE INDEX vfs_crdt_ops_loss_idx ON vfs_crdt_ops (principal_id, occurred_at, id COLLATE "C")
+  WHERE op_type = 'acl_remove' AND source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again');
 CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON vfs_crdt_ops (actor_id, client_op_id) WHERE client_op_id IS NOT NULL;
 
 CREATE TABLE vfs_crdt_replica_heads (

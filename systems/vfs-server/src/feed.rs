@@ -5,6 +5,7 @@ mod epoch;
 mod ground;
 mod news;
 mod pulse;
+mod sparse;
 
 pub use changes::{ChangePage, pull_changes};
 pub use epoch::{Begun, EpochStatus, begin, status};
@@ -23,3 +24,4 @@ pub(crate) fn start_of(cursor: Option<&Cursor>) -> (jiff::Timestamp, &str) {
 }
 
 pub(crate) use ground::time;
+pub(crate) use sparse::is_sparse;

@@ -10,7 +10,7 @@ use vfs_core::id::trimmed;
 use vfs_core::{AccessLevel, Cursor, OpType, PrincipalType, ReplicaId, Timestamp, WriteId, WriteIdMap};
 
 use crate::db::{Trouble, column};
-use crate::feed::{Feed, Ground, ground, ground_ready, start_of, time};
+use crate::feed::{Feed, Ground, ground, ground_ready, is_sparse, start_of, time};
 
 /// Replicas whose newest writes a page tells: as many as a client takes.
 pub const WRITE_IDS_MAX: i64 = 512;
@@ -36,6 +36,8 @@ pub struct Pull<'a> {
     pub root: Option<&'a str>,
     /// Items of the page.
     pub limit: usize,
+    /// The feeds' newest number that is known here; an older one makes no difference but to the time that it takes.
+    pub newest: i64,
 }
 
 /// A page as it goes over the wire.
@@ -76,7 +78,10 @@ struct Told<'r> {
 pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground), Trouble> {
     let (at, id) = start_of(pull.cursor);
     let rows_max = i64::try_from(pull.limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let page = session.ready(include_str!("sql/pull.sql"), &PAGE).await?;
+    let page = match is_sparse(session, pull.user, pull.root, pull.cursor, pull.newest).await? {
+        true => session.ready(include_str!("sql/pull_by_item.sql"), &PAGE).await?,
+        false => session.ready(include_str!("sql/pull.sql"), &PAGE).await?,
+    };
     let heads = session.ready(include_str!("sql/write_ids.sql"), &HEADS).await?;
     ground_ready(session).await?;
     let (rows, ground, heads) = join3(

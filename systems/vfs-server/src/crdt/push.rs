@@ -88,7 +88,7 @@ pub async fn push(pool: &Pool, user: &str, requests: &[&PushRequest]) -> Result<
 /// Which operations of a push may have been pushed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeats {
-    /// Only those of a push with a number that is not above its replica's newest: whatever a client repeats is there.
+    /// Only those of a push that begins at a number not above its replica's newest: whatever a client repeats is there.
     Behind,
     /// Any: a client gave an operation another number, or another replica pushed it.
     Anywhere,
@@ -110,7 +110,8 @@ async fn write_down(
 ) -> Result<Vec<(Vec<PushStatus>, i32)>, Trouble> {
     let mut write = Write::new(session, "push", lock);
     loop {
-        let asked = requests.iter().map(|request| known(session, &statements.known, user, request, repeats));
+        let asked = requests.iter().zip(oldest_writes(requests, repeats));
+        let asked = asked.map(|(request, oldest)| known(session, &statements.known, user, request, oldest));
         let begun = write.begin_with(try_join_all(asked)).await;
         let decided = begun.map(|known| decide_all(requests, known));
         let ended = match decided {
@@ -186,23 +187,42 @@ impl Statements {
     }
 }
 
+/// The number of the oldest write of each push: above its replica's newest one, nothing of it was pushed before. 0 where
+/// that cannot be said by a number.
+///
+/// So it is where the numbers do not rise, within a push or from one to the next of a replica: what comes too late by its
+/// number is told from what was applied long ago by its id.
+fn oldest_writes(requests: &[&PushRequest], repeats: Repeats) -> Vec<i64> {
+    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    let each = requests.iter().map(|request| {
+        let last = newest.entry(request.client_id.as_str()).or_default();
+        let mut oldest = None;
+        let mut rise = true;
+        for pushed in &request.operations {
+            let Pushed::Valid(operation) = pushed else { continue };
+            let number = operation.write_id.get();
+            oldest.get_or_insert(number);
+            rise &= number > *last;
+            *last = number.max(*last);
+        }
+        let oldest = oldest.filter(|_| rise && repeats == Repeats::Behind).unwrap_or_default();
+        i64::try_from(oldest).unwrap_or(i64::MAX)
+    });
+    each.collect()
+}
+
 /// Asks for everything that is decided by.
 async fn known(
     session: &Session,
     statement: &Ready,
     user: &str,
     request: &PushRequest,
-    repeats: Repeats,
+    oldest_write: i64,
 ) -> Result<Known, Failure> {
     let valid = request.operations.iter().filter_map(|pushed| match pushed {
         Pushed::Valid(operation) => Some(operation),
         Pushed::Invalid { .. } => None,
     });
-    let oldest_write = match repeats {
-        Repeats::Behind => valid.clone().map(|operation| operation.write_id.get()).min().unwrap_or_default(),
-        Repeats::Anywhere => 0,
-    };
-    let oldest_write = i64::try_from(oldest_write).unwrap_or(i64::MAX);
     let (items, ids): (BTreeSet<&str>, Vec<&str>) =
         valid.map(|operation| (operation.item_id.as_str(), operation.op_id.as_str())).unzip();
     let items: Vec<&str> = items.into_iter().collect();

@@ -32,6 +32,12 @@ impl Pulse {
         self.0.send_if_modified(|seen| std::mem::replace(seen, (epoch, seq)) != (epoch, seq));
     }
 
+    /// The newest number that was seen of the head: that of the last sign of life; 0: none yet.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.0.borrow().1
+    }
+
     /// Waits for beats from now on.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<(i32, i64)> {

@@ -37,6 +37,7 @@ pub(super) async fn pull(
         cursor: cursor.as_ref(),
         root: root.as_deref(),
         limit,
+        newest: app.pulse().newest(),
     };
     let pulled = async {
         let session = app.pool().get().await?;

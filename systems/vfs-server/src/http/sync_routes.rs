@@ -26,7 +26,9 @@ pub(super) async fn pull(
     let root = query.id("rootId")?;
     let pulled = async {
         let session = app.pool().get().await?;
-        let page = pull_changes(&session, caller.user_id(), cursor.as_ref(), root.as_deref(), limit).await?;
+        let newest = app.pulse().newest();
+        let page =
+            pull_changes(&session, caller.user_id(), cursor.as_ref(), root.as_deref(), limit, newest).await?;
         let ground = ground(&session, cursor.as_ref()).await?;
         ground.judge(Feed::Objects, cursor.as_ref()).map_err(|gone| gone.refusal(ground.epoch))?;
         Ok::<_, Trouble>((page, ground))

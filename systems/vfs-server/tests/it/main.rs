@@ -11,6 +11,8 @@ mod bounds;
 #[cfg(test)]
 mod compacting;
 #[cfg(test)]
+mod far_behind;
+#[cfg(test)]
 mod feed_order;
 #[cfg(test)]
 mod flattened;

@@ -120,9 +120,13 @@ async fn a_repeat_is_known_also_under_another_write_id_and_write_ids_only_rise()
     other["opId"] = json!("a-5");
     other["writeId"] = json!(2);
     assert_eq!(ada.push("b", &[other, link("b", 3, "file", "q")]).await, ["alreadyApplied", "applied"]);
+    // Also where its number comes too late within a push that is all newer.
+    let mut late = link("b", 8, "file", "p");
+    late["opId"] = json!("a-5");
+    assert_eq!(ada.push("b", &[link("b", 9, "file", "q"), late]).await, ["applied", "alreadyApplied"]);
     let page = ada.get(PULL).await.good();
-    assert_eq!(page["lastReconciledWriteIds"], json!({ "a": 5, "b": 3 }));
-    assert_eq!(page["items"].as_array().unwrap().len(), 3);
+    assert_eq!(page["lastReconciledWriteIds"], json!({ "a": 5, "b": 9 }));
+    assert_eq!(page["items"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]

@@ -1,0 +1,19 @@
+-- Whether the items of a caller are so few beside the rows behind the cursor that a page is gathered from the items: it
+-- then costs one look into the index for each item, and else one for each row until 501 are the caller's. By either way
+-- as much is looked at where the items are twenty times the root of the rows.
+WITH me (principal_type, principal_id) AS MATERIALIZED (
+    SELECT 'user', $1
+    UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
+    UNION ALL SELECT 'organization', organization_id FROM user_organizations WHERE user_id = $1
+)
+SELECT NOT EXISTS (
+    SELECT FROM (
+        SELECT FROM vfs_registry r WHERE $2 IS NULL AND r.owner_id = $1
+        UNION ALL
+        SELECT FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
+        WHERE $2 IS NULL
+        UNION ALL
+        SELECT FROM vfs_links l WHERE l.parent_id = $2
+    ) AS candidate
+    OFFSET floor(20 * sqrt($3::double precision))::bigint
+)

@@ -1,0 +1,144 @@
+//! Pages of a reader who is far behind, and to whom most of what lies there is nobody's business.
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use tidegate_store::postgres::{Row, Session, Type};
+use vfs_core::Cursor;
+use vfs_server::crdt::{self, Pull};
+use vfs_server::feed::pull_changes;
+
+use crate::ground::{Town, cursor_of, link};
+
+/// Rows of others.
+const OTHERS: i64 = 20_000;
+/// Of both feeds, the page by the rows behind the cursor, and the same page by the caller's items.
+const WAYS: [[&str; 2]; 2] = [
+    [include_str!("../../src/crdt/sql/pull.sql"), include_str!("../../src/crdt/sql/pull_by_item.sql")],
+    [
+        include_str!("../../src/feed/sql/pull_changes.sql"),
+        include_str!("../../src/feed/sql/pull_changes_by_item.sql"),
+    ],
+];
+
+/// Holds the two ways of gathering a page against each other: for these users and roots, from the beginning and from the
+/// middle of the feed.
+pub(crate) async fn both_ways_agree(session: &Session, users: &[&str], roots: &[&str]) {
+    let types = [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT, Type::INT8];
+    let middle = "SELECT occurred_at, id FROM vfs_crdt_ops ORDER BY seq
+                  OFFSET (SELECT count(*) / 2 FROM vfs_crdt_ops) LIMIT 1";
+    let middle = session.query(middle, &[]).await.unwrap();
+    let mut starts = vec![(Timestamp::UNIX_EPOCH, String::new())];
+    starts.extend(middle.iter().map(|row| (row.get(0), row.get(1))));
+    let mut asked = Vec::new();
+    for user in users {
+        asked.push((user, None));
+        asked.extend(roots.iter().map(|root| (user, Some(root))));
+    }
+    for [by_row, by_item] in WAYS {
+        let by_row = session.ready(by_row, &types).await.unwrap();
+        let by_item = session.ready(by_item, &types).await.unwrap();
+        for (user, root) in &asked {
+            for (at, id) in &starts {
+                let by_row = session.query_ready(&by_row, &[user, at, id, root, &501_i64]).await.unwrap();
+                let by_item = session.query_ready(&by_item, &[user, at, id, root, &501_i64]).await.unwrap();
+                assert_eq!(ids(&by_row), ids(&by_item), "{user} below {root:?} behind {at} {id}");
+            }
+        }
+    }
+}
+
+fn ids(rows: &[Row]) -> Vec<String> {
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Rows of the feeds that this session has read by their indexes, of which the server knows elsewhere sometimes later.
+async fn read(session: &Session) -> i64 {
+    let read = "SELECT sum(coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables
+                WHERE relname IN ('vfs_crdt_ops', 'vfs_sync_changes')";
+    session.query(read, &[]).await.unwrap()[0].get(0)
+}
+
+/// A page of operations, and how many rows were read for it.
+async fn page(session: &Session, pull: &Pull<'_>) -> (Json, i64) {
+    session.run("BEGIN").await.unwrap();
+    let before = read(session).await;
+    let (text, _) = crdt::pull(session, pull).await.unwrap();
+    let read = read(session).await - before;
+    session.run("COMMIT").await.unwrap();
+    (serde_json::from_str(&text).unwrap(), read)
+}
+
+/// A page of changes, and how many rows were read for it.
+async fn changes(session: &Session, user: &str, root: Option<&str>, newest: i64) -> (Vec<Json>, i64) {
+    session.run("BEGIN").await.unwrap();
+    let before = read(session).await;
+    let page = pull_changes(session, user, None, root, 500, newest).await.unwrap();
+    let read = read(session).await - before;
+    session.run("COMMIT").await.unwrap();
+    (page.items, read)
+}
+
+#[tokio::test]
+async fn whoever_sees_little_of_the_feed_reads_little_of_it() {
+    let town = Town::new().await;
+    let (ada, bob) = (town.user("ada").await, town.user("bob").await);
+    for item in ["first", "second", "root"] {
+        ada.register(item).await;
+    }
+    bob.register("others").await;
+    bob.register("lent").await;
+    let share = "INSERT INTO vfs_acl_entries (id, item_id, principal_type, principal_id, access_level, created_at, updated_at)
+                 VALUES ('lent', 'lent', 'user', 'ada', 'read', now(), now())";
+    town.ground.database.execute(share).await;
+    ada.push("a", &[link("a", 1, "first", "root")]).await;
+    let cursor = ada.get("/v1/vfs/crdt/sync").await.good();
+    let cursor = cursor_of(cursor["items"].as_array().unwrap().last().unwrap());
+    let fill = format!(
+        "WITH head AS MATERIALIZED (SELECT * FROM vfs_feed_advance({OTHERS}))
+         INSERT INTO vfs_crdt_ops (id, item_id, op_type, parent_id, child_id, actor_id, source_table, source_id,
+                                   occurred_at, seq)
+         SELECT vfs_position_id(head.epoch, head.first_seq + n - 1), 'others', 'link_add', 'p', 'others', 'bob',
+                'vfs_crdt_client_push', n::text, head.at, head.first_seq + n - 1
+         FROM head, generate_series(1, {OTHERS}) AS n;
+         WITH head AS MATERIALIZED (SELECT * FROM vfs_feed_advance({OTHERS}))
+         INSERT INTO vfs_sync_changes (id, item_id, change_type, changed_at, changed_by, seq)
+         SELECT vfs_position_id(head.epoch, head.first_seq + n - 1), 'others', 'upsert', head.at, 'bob',
+                head.first_seq + n - 1
+         FROM head, generate_series(1, {OTHERS}) AS n"
+    );
+    town.ground.database.execute(&fill).await;
+    town.ground.database.execute("DELETE FROM vfs_registry WHERE id = 'first'").await;
+    ada.push("a", &[link("a", 2, "second", "root")]).await;
+    let linked = "INSERT INTO vfs_links (id, parent_id, child_id, wrapped_session_key, created_at)
+                  VALUES ('linked', 'root', 'second', 'k', now())";
+    town.ground.database.execute(linked).await;
+    town.ground.database.execute("UPDATE vfs_acl_entries SET revoked_at = now() WHERE id = 'lent'").await;
+    town.ground.database.execute("ANALYZE").await;
+    let session = town.ground.session().await;
+    both_ways_agree(&session, &["ada", "bob", "nobody"], &["root", "others"]).await;
+
+    let newest: i64 = town.ground.database.value("SELECT seq FROM vfs_feed_head").await;
+    let cursor = Cursor::decode(&cursor).unwrap();
+    let asked = |user, cursor, root, newest| Pull { user, client: None, cursor, root, limit: 500, newest };
+    for (cursor, root) in [(Some(&cursor), None), (None, None), (None, Some("root"))] {
+        let (whole, read) = page(&session, &asked("ada", cursor, root, 0)).await;
+        assert!(read > OTHERS, "row by row it reads {read}");
+        let (gathered, read) = page(&session, &asked("ada", cursor, root, newest)).await;
+        assert!(read < 100, "it reads {read}");
+        assert_eq!(gathered, whole);
+        assert_ne!(whole["items"], json!([]));
+    }
+    for root in [None, Some("root")] {
+        let (whole, read) = changes(&session, "ada", root, 0).await;
+        assert!(read > OTHERS, "row by row it reads {read}");
+        let (gathered, read) = changes(&session, "ada", root, newest).await;
+        assert!(read < 100, "it reads {read}");
+        assert_eq!(gathered, whole);
+        assert_ne!(whole, [] as [Json; 0]);
+    }
+    // Whose the feed is, reads it row by row, as far as a page goes.
+    let (whole, _) = page(&session, &asked("bob", None, None, 0)).await;
+    let (paged, read) = page(&session, &asked("bob", None, None, newest)).await;
+    assert_eq!(paged, whole);
+    assert!(read < 2_000, "a page is 500 rows, and {read} were read");
+}
