@@ -1088,10 +1088,11 @@ CREATE TABLE public.lot_totals (
     spend_by timestamp with time zone NOT NULL,
     minted_at timestamp with time zone NOT NULL,
     has_credit boolean GENERATED ALWAYS AS (((credit_micro + credit_back_micro) > (debit_micro + expiry_micro))) STORED NOT NULL,
+    CONSTRAINT lot_totals_credit_back_in_range CHECK ((credit_back_micro <= debit_micro)),
     CONSTRAINT lot_totals_credit_in_range CHECK ((credit_micro <= amount_micro)),
     CONSTRAINT lot_totals_none_below_zero CHECK ((LEAST((amount_micro - 1), credit_micro, credit_back_micro, debit_micro, expiry_micro) >= 0)),
     CONSTRAINT lot_totals_remaining_in_range CHECK (((remaining_micro >= 0) AND (remaining_micro <= amount_micro))),
-    CONSTRAINT lot_totals_turnover_in_range CHECK (((credit_back_micro <= debit_micro) AND (debit_micro <= '9000000000000000000'::bigint)))
+    CONSTRAINT lot_totals_turnover_in_range CHECK ((debit_micro <= '9000000000000000000'::bigint))
 )
 WITH (fillfactor='70');
 

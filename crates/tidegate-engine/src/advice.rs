@@ -157,11 +157,14 @@ pub fn standing(state: &RunState, page: &Program, sqlstate: Option<&str>) -> Vec
                 HaltReason::Error => vec!["Mend what the message names, then run again.".to_owned()],
                 HaltReason::WentBack => Vec::new(),
             };
-            next.extend([go_on(), way_back(state)]);
+            next.extend([self::go_on(step.as_ref(), page), way_back(state)]);
             next
         }
         Phase::Waiting { on: WaitingOn::Confirm { step }, .. } => {
-            vec![format!("Have somebody approve who may: tidegate approve {step} --actor NAME"), go_on()]
+            vec![
+                format!("Have somebody approve who may: tidegate approve {step} --actor NAME"),
+                self::go_on(Some(step), page),
+            ]
         }
         Phase::Waiting { on: WaitingOn::Hold { until, .. }, .. } => {
             vec![format!("After {}, go on: tidegate run --apply --actor NAME", precise(*until))]

@@ -326,8 +326,19 @@ pub struct LossLine {
     pub table: String,
     /// Rows written since by others; all are lost.
     pub rows: u64,
-    /// The newest of them, in the server's text, where the table tells.
+    /// The newest of them, in the server's text, where the table tells. Of keys: the first of them, by name.
     pub newest: Option<String>,
+}
+
+impl LossLine {
+    /// What stands before the names of keys.
+    pub(crate) const FIRST_KEYS: &str = "first keys: ";
+
+    /// The first keys that would be lost, where it is about keys.
+    #[must_use]
+    pub fn first_keys(&self) -> Option<&str> {
+        self.newest.as_deref()?.strip_prefix(Self::FIRST_KEYS)
+    }
 }
 
 /// Why a run halted.

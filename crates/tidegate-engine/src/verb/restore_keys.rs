@@ -63,7 +63,7 @@ pub(crate) async fn loss(job: Job<'_>, restore: &RestoreKeys) -> Result<Vec<Loss
         step: job.step.id.clone(),
         table: line_name(job, what),
         rows: keys.count,
-        newest: named(keys, NAMED_LOST).map(|keys| format!("first keys: {keys}")),
+        newest: named(keys, NAMED_LOST).map(|keys| format!("{}{keys}", LossLine::FIRST_KEYS)),
     };
     let lines = [line(OVERWRITTEN, &would.replaced), line(REMOVED, &would.removed)];
     Ok(lines.into_iter().filter(|line| line.rows > 0).collect())

@@ -5,7 +5,7 @@ use tidegate_engine::ending::Ending;
 use tidegate_engine::event::{Back, HaltReason};
 use tidegate_engine::runner::Purpose;
 
-use crate::stage_hand::{Stage, halted, name, on_stage, page, page_with};
+use crate::stage_hand::{Stage, halted, name, on_stage, page, page_with, program};
 
 /// `file:line` of a step's first line.
 fn place(text: &str, head: &str) -> String {
@@ -103,7 +103,7 @@ fn a_manual_stage_says_how_it_is_named_again() {
     on_stage(async {
         let stage = Stage::new("halt_manual").await;
         let text = page(
-            "## Main\n\n```sql\n-- @check one\n-- @expect true\nSELECT true\n```\n\n## Later\n\n```toml\n# @stage later\nmanual = true\n```\n\n\
+            "## Main\n\n```text\n# @confirm go\nGo?\n```\n\n## Later\n\n```toml\n# @stage later\nmanual = true\n```\n\n\
              ```sql\n-- @check off\n-- @expect true\nSELECT false\n```\n",
         );
         stage.run(&text).await;
@@ -114,6 +114,9 @@ fn a_manual_stage_says_how_it_is_named_again() {
         assert_eq!(halted(&ending), format!("off does not hold ({at}): false where true is expected"));
         let wanted = format!("{GO_ON} --stage later");
         assert!(next_of(&ending).contains(&wanted), "{ending:?}");
+        // Also of a run that it found waiting, and to whoever asks later.
+        let next = tidegate_engine::advice::standing(&stage.state().await, &program(&text), None);
+        assert!(next.contains(&wanted), "{next:?}");
     });
 }
 

@@ -392,6 +392,48 @@ fn what_must_be_there_is_named_and_what_the_statement_brings_itself_is_not() {
         ("DO $$ BEGIN PERFORM 1 FROM t; END $$", ""),
         ("SELECT COALESCE(a, 1), 1::numeric(10, 2), count(*) FROM t", "relation t"),
         ("TABLE t", "relation t"),
+        // What looks like a call and is none, or like a relation and is none.
+        (
+            "SELECT a FROM t WHERE a = ANY (ARRAY[1]) AND a > ALL (SELECT 1) AND a < SOME (SELECT 1)",
+            "relation t",
+        ),
+        (
+            "SELECT a, count(*) FILTER (WHERE b) FROM t GROUP BY ROLLUP (a), CUBE (b), GROUPING SETS ((a), ())",
+            "relation t",
+        ),
+        ("SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t", "relation t"),
+        (
+            "SELECT * FROM t, LATERAL unnest(t.a) AS u, generate_series(1, 2) AS n, ROWS FROM (jsonb_each(t.b)) AS e",
+            "relation t",
+        ),
+        (
+            "SELECT (a, b) OVERLAPS (c, d), EXTRACT(day FROM a), XMLELEMENT(NAME x), JSON_VALUE(b, '$.c') FROM t",
+            "relation t",
+        ),
+        (
+            "CREATE TABLE t (a int DEFAULT 1 CHECK (length(b) > 0), b text, EXCLUDE USING gist (a WITH &&)) PARTITION BY RANGE (a)",
+            "",
+        ),
+        ("CREATE INDEX ON t USING gin (b gin_trgm_ops) WHERE a IN (1, 2)", "relation t"),
+        ("COMMENT ON FUNCTION f(int) IS 'x'", ""),
+        (
+            "ALTER TABLE t ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES s.u (a) NOT VALID",
+            "relation t, relation s.u",
+        ),
+        ("ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM (1) TO (2)", "relation t, relation p"),
+        (
+            "CREATE POLICY p ON t TO reader USING (a = (SELECT max(a) FROM u))",
+            "relation t, role reader, relation u",
+        ),
+        (
+            "INSERT INTO t AS x (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING x.a",
+            "relation t",
+        ),
+        ("UPDATE t SET a = s.a FROM s WHERE t.id = s.id", "relation t, relation s"),
+        (
+            "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM r) SELECT * FROM r JOIN t USING (a)",
+            "relation t",
+        ),
         ("MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE", "relation t, relation s"),
     ] {
         let parse = SourceFile::parse(text);

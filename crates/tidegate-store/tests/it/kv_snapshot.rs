@@ -9,7 +9,7 @@ use tidegate_store::kv::snapshot::{
 };
 use tidegate_store::kv::sqlite::SqliteKv;
 use tidegate_store::kv::watched::{Fault, Operation, Plan, Watched, hook};
-use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, Namespace, UnixSecond, Write};
+use tidegate_store::kv::{Change, Condition, Key, Kv, KvError, Namespace, READ_MAX_BYTES, UnixSecond, Write};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -334,6 +334,26 @@ async fn a_snapshot_of_a_prefix_restores_nothing_outside_it() {
     assert_eq!(names(&done.removed), ["logs/trip:x"]);
     assert_eq!(place.value("logs", "other:2").await, Some(b"o".to_vec()));
     assert_eq!(place.value("users", "user:1").await, Some("caf\u{e9}".as_bytes().to_vec()));
+}
+
+#[tokio::test]
+async fn values_that_are_too_large_for_one_reading_together_come_into_the_file_and_back() {
+    let place = Place::new("large");
+    let part = READ_MAX_BYTES / 4 + 1;
+    for number in 0..5_u8 {
+        place.write(vec![put("logs", &format!("k{number}"), &vec![number; part], None)]).await;
+    }
+    let before = place.contents().await;
+    let watched = Watched::new(place.store.clone(), Plan::new());
+    let taken = take(&*watched, &both(), None, &place.path("snapshot")).await.unwrap();
+    assert_eq!((taken.attempts, taken.manifest.consistent), (1, true));
+    let read = watched.operations().into_iter().filter(|asked| asked.operation == Operation::GetSome);
+    assert_eq!(read.map(|asked| asked.size).collect::<Vec<_>>(), [5, 2], "three of them fit");
+    assert_eq!(place.diff().await, Difference { same: 5, ..Difference::default() });
+    place.write(vec![delete("logs", "k0"), put("logs", "k4", b"other", None)]).await;
+    let restored = place.restore(Mode::Exact, true).await;
+    assert_eq!((restored.added.count, restored.replaced.count, restored.same), (1, 1, 3));
+    assert!(place.contents().await == before, "it is not as it was");
 }
 
 #[tokio::test]

@@ -351,12 +351,12 @@ impl Account {
             }
             _ => {}
         }
-        let newest = self.model.newest();
-        let before = format!("{:?}", self.model.spendable());
+        let next = self.model.next_lot();
+        let before = self.model.spendable();
         let expected = self.model.apply(op);
         let (answer, is_again) = world.until_answered(community, op).await;
-        if self.model.newest() > newest {
-            self.learn(world, newest, op, &answer).await;
+        if self.model.next_lot() > next {
+            self.learn(world, next, op, &answer).await;
         }
         let answer = self.plain(answer);
         let is_expected = answer == expected || is_again && answer == Model::again(op);

@@ -119,7 +119,7 @@ fn next(draw: &mut Draw, model: &Model, key: String, asked: &mut Vec<Op>) -> Op 
             Op::DebitMany { debits: debits.collect() }
         }
         35..43 => {
-            let debit = model.debits().next_back().map(|(debit, _)| debit.clone());
+            let debit = model.debits().next_back().cloned();
             Op::CreditBack {
                 key,
                 debit: debit.unwrap_or_else(|| "nobody's".to_owned()),

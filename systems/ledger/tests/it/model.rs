@@ -134,11 +134,11 @@ impl Model {
     }
 
     /// Keys of debits, for whoever wants something back.
-    pub(crate) fn debits(&self) -> impl DoubleEndedIterator<Item = (&String, i64)> {
-        self.debits.iter().map(|(key, debited)| (key, debited.amount))
+    pub(crate) fn debits(&self) -> impl DoubleEndedIterator<Item = &String> {
+        self.debits.keys()
     }
 
-    /// What was done under a key so far: operation, key, and the amount.
+    /// What all uses were charged, in micro-dollars.
     pub(crate) fn usage(&self) -> i64 {
         self.used
     }
@@ -448,8 +448,8 @@ impl Model {
         }
     }
 
-    /// The largest number of a lot; its server's id is learned once it is made.
-    pub(crate) fn newest(&self) -> usize {
+    /// How many lots there are; the next one has this number.
+    pub(crate) fn next_lot(&self) -> usize {
         self.lots.len()
     }
 }

@@ -63,6 +63,10 @@ fn the_page_reads_without_a_finding_and_every_block_is_a_step() {
     ];
     assert_eq!(stages, expected);
     assert_eq!(runbook.ways.len(), 1);
+    // The way back by restore leads from every stage behind the backup that a run passes by itself.
+    let from: Vec<&str> = runbook.ways[0].from.iter().map(|stage| stage.as_str()).collect();
+    let behind = expected.iter().skip(2).take_while(|stage| **stage != "staging");
+    assert_eq!(from, behind.copied().collect::<Vec<_>>());
 }
 
 #[test]

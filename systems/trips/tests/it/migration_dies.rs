@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testkit::Redis;
@@ -83,13 +84,18 @@ async fn open(url: &str, now: UnixSecond) -> Kv {
 }
 
 /// `trips migrate --apply` of these users, as a process of its own.
-fn migrate(url: &str, ids: &[String], now: UnixSecond, environment: &[(&str, &str)]) -> std::process::Output {
+fn program(url: &str, ids: &[String], now: UnixSecond, environment: &[(&str, &str)]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_trips"));
     program.env_clear().env("TRIPS_STORE", url).env("TIDEGATE_CRASH_NOW", now.0.to_string());
     program.envs(environment.iter().copied()).env("RUST_LOG", "error");
     program.args(["migrate", "--apply", "--yes", "--actor", "the night watch"]);
     program.args(ids.iter().map(|id| format!("--user={id}")));
-    program.stdin(Stdio::null()).output().unwrap()
+    program.stdin(Stdio::null());
+    program
+}
+
+fn migrate(url: &str, ids: &[String], now: UnixSecond, environment: &[(&str, &str)]) -> std::process::Output {
+    program(url, ids, now, environment).output().unwrap()
 }
 
 fn runs(url: &str, ids: &[String], now: UnixSecond, trace: Option<&Path>) {
@@ -216,8 +222,33 @@ fn part(of: usize, fraction: f64) -> usize {
     part.min(of - 1)
 }
 
+/// How a process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Death {
+    /// In place of an operation of its store.
+    AtAnOperation,
+    /// Killed, at any moment of its life.
+    AtAMoment,
+}
+
+/// Kills a run after this part of the time that a whole one took; false: it had ended by then.
+async fn is_killed(url: &str, ids: &[String], whole: Duration, part: f64) -> bool {
+    let mut program = tokio::process::Command::from(program(url, ids, NOON, &[]));
+    let mut child = program.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    match tokio::time::timeout(whole.mul_f64(part), child.wait()).await {
+        Ok(ended) => {
+            assert!(matches!(ended.unwrap().code(), Some(0 | 1)));
+            false
+        }
+        Err(_) => {
+            child.kill().await.unwrap();
+            true
+        }
+    }
+}
+
 /// Dies at random places of an apply over many users, cohort after cohort; `with_traffic`: the users go on meanwhile.
-async fn dies_at_random(users: usize, places: usize, with_traffic: bool) {
+async fn dies_at_random(users: usize, places: usize, death: Death, with_traffic: bool) {
     let seed = match std::env::var("TRIPS_SEED") {
         Ok(text) => text.parse().unwrap(),
         Err(_) => u64::from_le_bytes(*Uuid::new_v4().as_bytes().first_chunk().unwrap()),
@@ -232,7 +263,9 @@ async fn dies_at_random(users: usize, places: usize, with_traffic: bool) {
         let places: Vec<usize> = (0..places).filter(|place| wanted_of(*place) == number).collect();
         // The store before this cohort, and behind it.
         shelf.copy("now.db", "next.db");
+        let began = Instant::now();
         runs(&shelf.url("next.db"), &ids, NOON, Some(&shelf.trace()));
+        let whole = began.elapsed();
         let points = points(&shelf.trace());
         if !places.is_empty() {
             shelf.copy("next.db", "whole.db");
@@ -242,10 +275,21 @@ async fn dies_at_random(users: usize, places: usize, with_traffic: bool) {
             }
             let wanted = contents(&shelf.url("whole.db"), !with_traffic).await;
             for place in places {
-                let point = &points[part(points.len(), fraction(seed, 2 * place + 1))];
-                let what = format!("TRIPS_SEED={seed}: cohort {number}, {point}");
+                let at = fraction(seed, 2 * place + 1);
+                let point = &points[part(points.len(), at)];
+                let what = format!("TRIPS_SEED={seed}: cohort {number}, {death:?}, {point}");
                 shelf.copy("now.db", "round.db");
-                dies(&shelf.url("round.db"), &ids, point);
+                match death {
+                    Death::AtAnOperation => dies(&shelf.url("round.db"), &ids, point),
+                    Death::AtAMoment => {
+                        let (mut whole, url) = (whole, shelf.url("round.db"));
+                        while !is_killed(&url, &ids, whole, at).await {
+                            // It was faster than the one that was timed.
+                            shelf.copy("now.db", "round.db");
+                            whole /= 2;
+                        }
+                    }
+                }
                 if with_traffic {
                     traffic(&shelf.url("round.db"), cohort).await;
                 }
@@ -257,21 +301,45 @@ async fn dies_at_random(users: usize, places: usize, with_traffic: bool) {
         shelf.copy("next.db", "now.db");
     }
     assert_eq!(deaths, places);
+    println!("{death:?}: {deaths} deaths, {users} users, with traffic: {with_traffic}");
 }
 
 #[tokio::test]
 async fn a_process_that_dies_at_fifty_random_places_of_a_thousand_users_is_followed_by_one_that_ends_the_same()
  {
-    dies_at_random(1_000, 50, false).await;
+    dies_at_random(1_000, 50, Death::AtAnOperation, false).await;
 }
 
 #[tokio::test]
 async fn what_users_do_while_a_run_is_dead_comes_to_the_same_as_behind_one_that_ended() {
-    dies_at_random(100, 50, true).await;
+    dies_at_random(100, 50, Death::AtAnOperation, true).await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_at_any_moment_is_followed_by_one_that_ends_the_same() {
+    dies_at_random(40, 20, Death::AtAMoment, true).await;
+}
+
+/// The long form, or a short one that shows that it runs; `TIDEGATE_SOAK_RUNS` says how often it dies.
+async fn soak(death: Death, with_traffic: bool) {
+    let often = std::env::var("TIDEGATE_SOAK_RUNS").ok().map(|text| text.parse().unwrap());
+    match std::env::var_os("TIDEGATE_SOAK") {
+        Some(_) => dies_at_random(1_000, often.unwrap_or(2_000), death, with_traffic).await,
+        None => dies_at_random(20, 3, death, with_traffic).await,
+    }
 }
 
 #[tokio::test]
 async fn soak_a_process_that_dies_at_two_thousand_random_places_is_followed_by_one_that_ends_the_same() {
-    let is_long = std::env::var_os("TIDEGATE_SOAK").is_some();
-    dies_at_random(if is_long { 1_000 } else { 20 }, if is_long { 2_000 } else { 3 }, false).await;
+    soak(Death::AtAnOperation, false).await;
+}
+
+#[tokio::test]
+async fn soak_what_users_do_while_a_run_that_died_two_thousand_times_is_dead_comes_to_the_same() {
+    soak(Death::AtAnOperation, true).await;
+}
+
+#[tokio::test]
+async fn soak_a_process_that_is_killed_at_two_thousand_moments_is_followed_by_one_that_ends_the_same() {
+    soak(Death::AtAMoment, true).await;
 }
