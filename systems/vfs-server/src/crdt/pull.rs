@@ -78,7 +78,8 @@ struct Told<'r> {
 pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground), Trouble> {
     let (at, id) = start_of(pull.cursor);
     let rows_max = i64::try_from(pull.limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let page = match is_sparse(session, pull.user, pull.root, pull.cursor, pull.newest).await? {
+    let feed = Feed::Operations;
+    let page = match is_sparse(session, feed, pull.user, pull.root, pull.cursor, pull.newest).await? {
         true => session.ready(include_str!("sql/pull_by_item.sql"), &PAGE).await?,
         false => session.ready(include_str!("sql/pull.sql"), &PAGE).await?,
     };
@@ -91,7 +92,7 @@ pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground)
     )
     .await;
     let (mut rows, ground) = (rows?, ground?);
-    ground.judge(Feed::Operations, pull.cursor).map_err(|gone| gone.refusal(ground.epoch))?;
+    ground.judge(feed, pull.cursor).map_err(|gone| gone.refusal(ground.epoch))?;
     let last_reconciled_write_ids = write_ids(&heads?)?;
     let has_more = rows.len() > pull.limit;
     rows.truncate(pull.limit);

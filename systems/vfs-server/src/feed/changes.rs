@@ -6,7 +6,7 @@ use vfs_core::{Cursor, Timestamp};
 
 use super::ground::time;
 use super::sparse::is_sparse;
-use super::start_of;
+use super::{Feed, start_of};
 use crate::app::text;
 use crate::db::column;
 
@@ -36,7 +36,7 @@ pub async fn pull_changes(
 ) -> Result<ChangePage, Failure> {
     let (at, id) = start_of(cursor);
     let rows_max = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let sql = match is_sparse(session, user, root, cursor, newest).await? {
+    let sql = match is_sparse(session, Feed::Objects, user, root, cursor, newest).await? {
         true => include_str!("sql/pull_changes_by_item.sql"),
         false => include_str!("sql/pull_changes.sql"),
     };

@@ -1,6 +1,5 @@
--- Whether the items of a caller are so few beside the rows behind the cursor that a page is gathered from the items: it
--- then costs one look into the index for each item, and else one for each row until 501 are the caller's. By either way
--- as much is looked at where the items are twenty times the root of the rows.
+-- Whether the items of a caller, or of a root, are few beside the rows behind the cursor: at most twenty times the root of
+-- their number. A look into the index for each of them then costs less than reading on until a page is full.
 WITH me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
