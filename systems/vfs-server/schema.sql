@@ -122,7 +122,7 @@ BEGIN
     SELECT DISTINCT ON (op.principal_type, op.principal_id)
            op.principal_type, op.principal_id, op.op_type, op.access_level
     FROM vfs_crdt_ops AS op
-    WHERE op.item_id = item AND op.op_type IN ('acl_add', 'acl_remove')
+    WHERE op.item_id COLLATE "C" = item AND op.op_type IN ('acl_add', 'acl_remove')
     ORDER BY op.principal_type, op.principal_id, op.seq DESC;
 END
 $$;
@@ -136,7 +136,7 @@ BEGIN
   RETURN QUERY
     SELECT DISTINCT ON (op.parent_id) op.parent_id, op.op_type
     FROM vfs_crdt_ops AS op
-    WHERE op.item_id = item AND op.op_type IN ('link_add', 'link_remove')
+    WHERE op.item_id COLLATE "C" = item AND op.op_type IN ('link_add', 'link_remove')
     ORDER BY op.parent_id, op.seq DESC;
 END
 $$;
@@ -1310,17 +1310,19 @@ CREATE INDEX vfs_acl_entries_principal_idx ON public.vfs_acl_entries USING btree
 
 CREATE INDEX vfs_blob_marks_mark_idx ON public.vfs_blob_marks USING btree (mark, marked_at);
 
-CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON public.vfs_crdt_ops USING btree (actor_id, client_op_id) WHERE (client_op_id IS NOT NULL);
+CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON public.vfs_crdt_ops USING btree (actor_id COLLATE "C", client_op_id COLLATE "C") WHERE (client_op_id IS NOT NULL);
 
-CREATE INDEX vfs_crdt_ops_item_position_idx ON public.vfs_crdt_ops USING btree (item_id, occurred_at, id COLLATE "C");
+CREATE INDEX vfs_crdt_ops_item_position_idx ON public.vfs_crdt_ops USING btree (item_id COLLATE "C", occurred_at, id COLLATE "C");
 
-CREATE INDEX vfs_crdt_ops_loss_idx ON public.vfs_crdt_ops USING btree (principal_id, occurred_at, id COLLATE "C") WHERE ((op_type = 'acl_remove'::text) AND (source_table <> ALL (ARRAY['vfs_crdt_client_push'::text, 'vfs_acl_entries_again'::text])));
+CREATE INDEX vfs_crdt_ops_loss_idx ON public.vfs_crdt_ops USING btree (principal_id COLLATE "C", occurred_at, id COLLATE "C") WHERE ((op_type = 'acl_remove'::text) AND (source_table <> ALL (ARRAY['vfs_crdt_client_push'::text, 'vfs_acl_entries_again'::text])));
 
 CREATE INDEX vfs_crdt_ops_position_idx ON public.vfs_crdt_ops USING btree (occurred_at, id COLLATE "C");
 
 CREATE INDEX vfs_links_child_idx ON public.vfs_links USING btree (child_id);
 
 CREATE INDEX vfs_links_parent_idx ON public.vfs_links USING btree (parent_id);
+
+CREATE INDEX vfs_registry_bytes_idx ON public.vfs_registry USING btree (id COLLATE "C") INCLUDE (owner_id);
 
 CREATE INDEX vfs_registry_object_type_idx ON public.vfs_registry USING btree (object_type);
 
@@ -1330,11 +1332,11 @@ CREATE INDEX vfs_shares_item_idx ON public.vfs_shares USING btree (item_id);
 
 CREATE INDEX vfs_shares_target_idx ON public.vfs_shares USING btree (target_id);
 
-CREATE INDEX vfs_sync_changes_deletion_idx ON public.vfs_sync_changes USING btree (changed_by, changed_at, id COLLATE "C") WHERE (change_type = 'delete'::text);
+CREATE INDEX vfs_sync_changes_deletion_idx ON public.vfs_sync_changes USING btree (changed_by COLLATE "C", changed_at, id COLLATE "C") WHERE (change_type = 'delete'::text);
 
 CREATE INDEX vfs_sync_changes_item_idx ON public.vfs_sync_changes USING btree (item_id);
 
-CREATE INDEX vfs_sync_changes_item_position_idx ON public.vfs_sync_changes USING btree (item_id, changed_at, id COLLATE "C");
+CREATE INDEX vfs_sync_changes_item_position_idx ON public.vfs_sync_changes USING btree (item_id COLLATE "C", changed_at, id COLLATE "C");
 
 CREATE INDEX vfs_sync_changes_position_idx ON public.vfs_sync_changes USING btree (changed_at, id COLLATE "C");
 

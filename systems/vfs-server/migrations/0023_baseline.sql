@@ -119,6 +119,8 @@ COMMENT ON COLUMN vfs_registry.encrypted_private_hierarchical_key IS 'Private pa
 COMMENT ON COLUMN vfs_registry.metadata IS 'What clients know of the item, such as its name; nothing here reads it. NULL: nothing.';
 COMMENT ON COLUMN vfs_registry.created_at IS 'When it was made.';
 CREATE INDEX vfs_registry_owner_idx ON vfs_registry (owner_id);
+-- Whose an item is, which is asked for each row of a page: compared bytewise, since by a language's rules it takes longer.
+CREATE INDEX vfs_registry_bytes_idx ON vfs_registry (id COLLATE "C") INCLUDE (owner_id);
 CREATE INDEX vfs_registry_object_type_idx ON vfs_registry (object_type);
 
 CREATE TABLE vfs_links (
@@ -203,9 +205,9 @@ CREATE INDEX vfs_sync_changes_item_idx ON vfs_sync_changes (item_id);
 CREATE INDEX vfs_sync_changes_root_idx ON vfs_sync_changes (root_id);
 CREATE INDEX vfs_sync_changes_position_idx ON vfs_sync_changes (changed_at, id COLLATE "C");
 -- What a user deleted, where it is looked for by the user: its item is gone.
-CREATE INDEX vfs_sync_changes_deletion_idx ON vfs_sync_changes (changed_by, changed_at, id COLLATE "C")
+CREATE INDEX vfs_sync_changes_deletion_idx ON vfs_sync_changes (changed_by COLLATE "C", changed_at, id COLLATE "C")
   WHERE change_type = 'delete';
-CREATE INDEX vfs_sync_changes_item_position_idx ON vfs_sync_changes (item_id, changed_at, id COLLATE "C");
+CREATE INDEX vfs_sync_changes_item_position_idx ON vfs_sync_changes (item_id COLLATE "C", changed_at, id COLLATE "C");
 
 CREATE TABLE vfs_crdt_ops (
   id             text PRIMARY KEY,
@@ -243,11 +245,11 @@ COMMENT ON COLUMN vfs_crdt_ops.client_op_id IS 'The id that the client gave. NUL
 COMMENT ON COLUMN vfs_crdt_ops.replica_id IS 'The client''s replica. NULL: no client did it, or it is older than this column.';
 COMMENT ON COLUMN vfs_crdt_ops.write_id IS 'The replica''s number of the write, from 1. NULL: no client did it, or it is older than this column.';
 CREATE INDEX vfs_crdt_ops_position_idx ON vfs_crdt_ops (occurred_at, id COLLATE "C");
-CREATE INDEX vfs_crdt_ops_item_position_idx ON vfs_crdt_ops (item_id, occurred_at, id COLLATE "C");
+CREATE INDEX vfs_crdt_ops_item_position_idx ON vfs_crdt_ops (item_id COLLATE "C", occurred_at, id COLLATE "C");
 -- What a user hears of an item that was lost, where it is looked for by the user.
-CREATE INDEX vfs_crdt_ops_loss_idx ON vfs_crdt_ops (principal_id, occurred_at, id COLLATE "C")
+CREATE INDEX vfs_crdt_ops_loss_idx ON vfs_crdt_ops (principal_id COLLATE "C", occurred_at, id COLLATE "C")
   WHERE op_type = 'acl_remove' AND source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again');
-CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON vfs_crdt_ops (actor_id, client_op_id) WHERE client_op_id IS NOT NULL;
+CREATE UNIQUE INDEX vfs_crdt_ops_client_op_idx ON vfs_crdt_ops (actor_id COLLATE "C", client_op_id COLLATE "C") WHERE client_op_id IS NOT NULL;
 
 CREATE TABLE vfs_crdt_replica_heads (
   actor_id     text NOT NULL,
@@ -806,7 +808,7 @@ BEGIN
   RETURN QUERY
     SELECT DISTINCT ON (op.parent_id) op.parent_id, op.op_type
     FROM vfs_crdt_ops AS op
-    WHERE op.item_id = item AND op.op_type IN ('link_add', 'link_remove')
+    WHERE op.item_id COLLATE "C" = item AND op.op_type IN ('link_add', 'link_remove')
     ORDER BY op.parent_id, op.seq DESC;
 END
 $$;
@@ -820,7 +822,7 @@ BEGIN
     SELECT DISTINCT ON (op.principal_type, op.principal_id)
            op.principal_type, op.principal_id, op.op_type, op.access_level
     FROM vfs_crdt_ops AS op
-    WHERE op.item_id = item AND op.op_type IN ('acl_add', 'acl_remove')
+    WHERE op.item_id COLLATE "C" = item AND op.op_type IN ('acl_add', 'acl_remove')
     ORDER BY op.principal_type, op.principal_id, op.seq DESC;
 END
 $$;

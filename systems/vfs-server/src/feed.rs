@@ -5,7 +5,7 @@ mod epoch;
 mod ground;
 mod news;
 mod pulse;
-mod sparse;
+mod way;
 
 pub use changes::{ChangePage, pull_changes};
 pub use epoch::{Begun, EpochStatus, begin, status};
@@ -24,4 +24,4 @@ pub(crate) fn start_of(cursor: Option<&Cursor>) -> (jiff::Timestamp, &str) {
 }
 
 pub(crate) use ground::time;
-pub(crate) use sparse::is_sparse;
+pub(crate) use way::{Pages, Reader, among_next};

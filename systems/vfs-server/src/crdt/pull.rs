@@ -10,7 +10,7 @@ use vfs_core::id::trimmed;
 use vfs_core::{AccessLevel, Cursor, OpType, PrincipalType, ReplicaId, Timestamp, WriteId, WriteIdMap};
 
 use crate::db::{Trouble, column};
-use crate::feed::{Feed, Ground, ground, ground_ready, is_sparse, start_of, time};
+use crate::feed::{Feed, Ground, Pages, Reader, among_next, ground, ground_ready, start_of, time};
 
 /// Replicas whose newest writes a page tells: as many as a client takes.
 pub const WRITE_IDS_MAX: i64 = 512;
@@ -19,6 +19,13 @@ pub const WRITE_IDS_MAX: i64 = 512;
 const PAGE: [Type; 5] = [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT, Type::INT8];
 /// Parameters of the newest writes: whose, which client's first, how many.
 const HEADS: [Type; 3] = [Type::TEXT, Type::TEXT, Type::INT8];
+
+/// The page, by each way.
+static PAGES: Pages = Pages::new(
+    include_str!("sql/pull.sql"),
+    || among_next(include_str!("sql/pull.sql"), "vfs_crdt_ops o", ["o.occurred_at", "o.id COLLATE \"C\""]),
+    include_str!("sql/pull_by_item.sql"),
+);
 
 /// The column of the page that has an operation's time.
 const TIME: usize = 11;
@@ -70,7 +77,7 @@ struct Told<'r> {
     occurred_at: &'r str,
 }
 
-/// Reads a page, and how the feed stands, in one round trip, and writes the page down as JSON. The page comes first:
+/// Reads a page, and how the feed stands, mostly in one round trip, and writes the page down as JSON. The page comes first:
 /// what is compacted away between the two is noticed.
 ///
 /// # Errors
@@ -79,21 +86,26 @@ pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground)
     let (at, id) = start_of(pull.cursor);
     let rows_max = i64::try_from(pull.limit.saturating_add(1)).unwrap_or(i64::MAX);
     let feed = Feed::Operations;
-    let page = match is_sparse(session, feed, pull.user, pull.root, pull.cursor, pull.newest).await? {
-        true => session.ready(include_str!("sql/pull_by_item.sql"), &PAGE).await?,
-        false => session.ready(include_str!("sql/pull.sql"), &PAGE).await?,
-    };
+    let reader = Reader::new(pull.user, pull.root, pull.cursor, pull.newest);
     let heads = session.ready(include_str!("sql/write_ids.sql"), &HEADS).await?;
     ground_ready(session).await?;
-    let (rows, ground, heads) = join3(
-        session.query_ready(&page, &[&pull.user, &at, &id, &pull.root, &rows_max]),
-        ground(session, pull.cursor),
-        session.query_ready(&heads, &[&pull.user, &pull.client, &WRITE_IDS_MAX]),
-    )
-    .await;
-    let (mut rows, ground) = (rows?, ground?);
+    let mut way = reader.first_way();
+    let (mut rows, ground, heads) = loop {
+        let page = session.ready(PAGES.by(way), &PAGE).await?;
+        let (rows, ground, heads) = join3(
+            session.query_ready(&page, &[&pull.user, &at, &id, &pull.root, &rows_max]),
+            ground(session, pull.cursor),
+            session.query_ready(&heads, &[&pull.user, &pull.client, &WRITE_IDS_MAX]),
+        )
+        .await;
+        let rows = rows?;
+        match reader.way_after(way, rows.len(), rows_max, session).await? {
+            Some(next) => way = next,
+            None => break (rows, ground?, heads?),
+        }
+    };
     ground.judge(feed, pull.cursor).map_err(|gone| gone.refusal(ground.epoch))?;
-    let last_reconciled_write_ids = write_ids(&heads?)?;
+    let last_reconciled_write_ids = write_ids(&heads)?;
     let has_more = rows.len() > pull.limit;
     rows.truncate(pull.limit);
     let times = rows.iter().map(|row| Ok(time(column(row, TIME)?)?)).collect::<Result<Vec<_>, Trouble>>()?;

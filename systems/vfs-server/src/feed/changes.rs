@@ -5,10 +5,23 @@ use tidegate_store::postgres::{Failure, Row, Session, Type};
 use vfs_core::{Cursor, Timestamp};
 
 use super::ground::time;
-use super::sparse::is_sparse;
-use super::{Feed, start_of};
+use super::start_of;
+use super::way::{Pages, Reader, among_next};
 use crate::app::text;
 use crate::db::column;
+
+/// The page, by each way.
+static PAGES: Pages = Pages::new(
+    include_str!("sql/pull_changes.sql"),
+    || {
+        among_next(
+            include_str!("sql/pull_changes.sql"),
+            "vfs_sync_changes c",
+            ["c.changed_at", "c.id COLLATE \"C\""],
+        )
+    },
+    include_str!("sql/pull_changes_by_item.sql"),
+);
 
 /// A page of changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,16 +49,20 @@ pub async fn pull_changes(
 ) -> Result<ChangePage, Failure> {
     let (at, id) = start_of(cursor);
     let rows_max = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let sql = match is_sparse(session, Feed::Objects, user, root, cursor, newest).await? {
-        true => include_str!("sql/pull_changes_by_item.sql"),
-        false => include_str!("sql/pull_changes.sql"),
+    let reader = Reader::new(user, root, cursor, newest);
+    let mut way = reader.first_way();
+    let mut rows = loop {
+        let rows = session
+            .query_prepared(
+                PAGES.by(way),
+                &[text(&user), (&at, Type::TIMESTAMPTZ), text(&id), text(&root), (&rows_max, Type::INT8)],
+            )
+            .await?;
+        match reader.way_after(way, rows.len(), rows_max, session).await? {
+            Some(next) => way = next,
+            None => break rows,
+        }
     };
-    let mut rows = session
-        .query_prepared(
-            sql,
-            &[text(&user), (&at, Type::TIMESTAMPTZ), text(&id), text(&root), (&rows_max, Type::INT8)],
-        )
-        .await?;
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     let mut last = cursor.cloned();

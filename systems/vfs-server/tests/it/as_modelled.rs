@@ -10,7 +10,7 @@ use vfs_core::{
     Timestamp, UserId,
 };
 
-use crate::far_behind::both_ways_agree;
+use crate::far_behind::all_ways_agree;
 use crate::ground::{Answered, Asker, Ground, Town, cursor_of};
 
 const USERS: [&str; 3] = ["ada", "bob:of:ours", "Eve"];
@@ -386,7 +386,7 @@ impl Both {
             })
             .collect();
         assert_eq!(here, there);
-        both_ways_agree(&self.town.ground.session().await, &USERS, &ITEMS[..1]).await;
+        all_ways_agree(&self.town.ground.session().await, &USERS, &ITEMS[..1]).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use tidegate_store::postgres::{Row, Session, Type};
+use tidegate_store::postgres::Session;
 use vfs_core::Cursor;
 use vfs_server::crdt::{self, Pull};
 use vfs_server::feed::pull_changes;
@@ -12,46 +12,40 @@ use crate::ground::{Town, cursor_of, link};
 /// Rows of others, of so many items.
 const OTHERS: i64 = 20_000;
 const ITEMS: i64 = 20;
-/// Rows that are read to see that most are others', and some for the page.
+/// The next rows, by which one sees that most are others', and some for the page.
 const FEW: i64 = 1_100;
-/// Of both feeds, the page by the rows behind the cursor, and the same page by the caller's items.
-const WAYS: [[&str; 2]; 2] = [
-    [include_str!("../../src/crdt/sql/pull.sql"), include_str!("../../src/crdt/sql/pull_by_item.sql")],
-    [
-        include_str!("../../src/feed/sql/pull_changes.sql"),
-        include_str!("../../src/feed/sql/pull_changes_by_item.sql"),
-    ],
-];
+/// Newest numbers of the feeds: with the one no reader is far behind, with the other every reader is.
+const NEAR: i64 = 0;
+const FAR: i64 = i64::MAX;
 
-/// Holds the two ways of gathering a page against each other: for these users and roots, from the beginning and from the
-/// middle of the feed.
-pub(crate) async fn both_ways_agree(session: &Session, users: &[&str], roots: &[&str]) {
-    let types = [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT, Type::INT8];
+/// Holds the ways of gathering a page against each other: for these users and roots, from the beginning and from the
+/// middle of the feed. Of a page of few rows the next ones are enough; a whole one is gathered by the items, which are
+/// few beside so many rows behind.
+pub(crate) async fn all_ways_agree(session: &Session, users: &[&str], roots: &[&str]) {
     let middle = "SELECT occurred_at, id FROM vfs_crdt_ops ORDER BY seq
                   OFFSET (SELECT count(*) / 2 FROM vfs_crdt_ops) LIMIT 1";
     let middle = session.query(middle, &[]).await.unwrap();
-    let mut starts = vec![(Timestamp::UNIX_EPOCH, String::new())];
-    starts.extend(middle.iter().map(|row| (row.get(0), row.get(1))));
-    let mut asked = Vec::new();
-    for user in users {
-        asked.push((user, None));
-        asked.extend(roots.iter().map(|root| (user, Some(root))));
-    }
-    for [by_row, by_item] in WAYS {
-        let by_row = session.ready(by_row, &types).await.unwrap();
-        let by_item = session.ready(by_item, &types).await.unwrap();
-        for (user, root) in &asked {
-            for (at, id) in &starts {
-                let by_row = session.query_ready(&by_row, &[user, at, id, root, &501_i64]).await.unwrap();
-                let by_item = session.query_ready(&by_item, &[user, at, id, root, &501_i64]).await.unwrap();
-                assert_eq!(ids(&by_row), ids(&by_item), "{user} below {root:?} behind {at} {id}");
+    let mut starts = vec![None];
+    starts.extend(middle.iter().map(|row| {
+        let at: Timestamp = row.get(0);
+        Some(Cursor::new(at.try_into().unwrap(), row.get(1)).unwrap())
+    }));
+    for &user in users {
+        for root in std::iter::once(None).chain(roots.iter().map(|root| Some(*root))) {
+            for cursor in starts.iter().map(Option::as_ref) {
+                for limit in [1, 3, 500] {
+                    let asked = |newest| Pull { user, client: None, cursor, root, limit, newest };
+                    let (near, far) =
+                        (crdt::pull(session, &asked(NEAR)).await, crdt::pull(session, &asked(FAR)).await);
+                    let which = format!("{limit} for {user} below {root:?} behind {cursor:?}");
+                    assert_eq!(near.unwrap().0, far.unwrap().0, "{which}");
+                    let near = pull_changes(session, user, cursor, root, limit, NEAR).await.unwrap();
+                    let far = pull_changes(session, user, cursor, root, limit, FAR).await.unwrap();
+                    assert_eq!(near, far, "{which}");
+                }
             }
         }
     }
-}
-
-fn ids(rows: &[Row]) -> Vec<String> {
-    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// Rows of the feeds that this session has read by their indexes, of which the server knows elsewhere sometimes later.
@@ -120,7 +114,7 @@ async fn whoever_sees_little_of_the_feed_reads_little_of_it() {
     town.ground.database.execute("UPDATE vfs_acl_entries SET revoked_at = now() WHERE id = 'lent'").await;
     town.ground.database.execute("ANALYZE").await;
     let session = town.ground.session().await;
-    both_ways_agree(&session, &["ada", "bob", "nobody"], &["root", "others-1"]).await;
+    all_ways_agree(&session, &["ada", "bob", "nobody"], &["root", "others-1"]).await;
 
     let newest: i64 = town.ground.database.value("SELECT seq FROM vfs_feed_head").await;
     let cursor = Cursor::decode(&cursor).unwrap();

@@ -3,7 +3,7 @@ WITH forgotten AS (
     WHERE o.seq > $1 AND o.seq <= $2
       AND EXISTS (
           SELECT FROM vfs_crdt_ops n
-          WHERE n.item_id = o.item_id AND n.seq > o.seq
+          WHERE n.item_id COLLATE "C" = o.item_id AND n.seq > o.seq
             AND (n.parent_id, n.principal_type, n.principal_id)
                 IS NOT DISTINCT FROM (o.parent_id, o.principal_type, o.principal_id))
     RETURNING o.actor_id, o.client_op_id, o.seq

@@ -1,4 +1,7 @@
-WITH me (principal_type, principal_id) AS MATERIALIZED (
+WITH asked (at, id) AS MATERIALIZED (
+    -- Read from here, no place in the feed makes a plan look cheaper than the one for any place: that one is kept.
+    SELECT $2, $3
+), me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
     UNION ALL SELECT 'organization', organization_id FROM user_organizations WHERE user_id = $1
@@ -9,10 +12,10 @@ SELECT * FROM (
 SELECT o.id, o.item_id, o.op_type, o.principal_type, o.principal_id, o.access_level, o.parent_id, o.child_id,
        o.actor_id, o.source_table, o.source_id, o.occurred_at
 FROM vfs_crdt_ops o
-WHERE (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
+WHERE (o.occurred_at, o.id COLLATE "C") > ((SELECT at FROM asked), (SELECT id FROM asked) COLLATE "C")
   AND ($4 IS NULL OR o.item_id = $4
        OR (SELECT true FROM vfs_links l WHERE l.parent_id = $4 AND l.child_id = o.item_id))
-  AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id = o.item_id) = $1
+  AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = o.item_id) = $1
        OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
            WHERE a.item_id = o.item_id AND a.revoked_at IS NULL
              AND (a.expires_at IS NULL OR a.expires_at > now())

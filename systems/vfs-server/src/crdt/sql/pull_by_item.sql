@@ -13,7 +13,7 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     UNION SELECT l.child_id FROM vfs_links l WHERE l.parent_id = $4
 ), visible (item_id) AS MATERIALIZED (
     SELECT c.item_id FROM candidate c
-    WHERE (SELECT r.owner_id FROM vfs_registry r WHERE r.id = c.item_id) = $1
+    WHERE (SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = c.item_id) = $1
        OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
            WHERE a.item_id = c.item_id AND a.revoked_at IS NULL
              AND (a.expires_at IS NULL OR a.expires_at > now())
@@ -26,7 +26,7 @@ FROM (
     FROM visible v CROSS JOIN LATERAL (
         SELECT o.*
         FROM vfs_crdt_ops o
-        WHERE o.item_id = v.item_id AND (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
+        WHERE o.item_id COLLATE "C" = v.item_id AND (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
         ORDER BY o.occurred_at, o.id COLLATE "C"
         LIMIT 501
     ) o
@@ -37,7 +37,7 @@ FROM (
         SELECT o.*
         FROM vfs_crdt_ops o
         WHERE o.op_type = 'acl_remove' AND o.source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again')
-          AND o.principal_type = me.principal_type AND o.principal_id = me.principal_id
+          AND o.principal_type = me.principal_type AND o.principal_id COLLATE "C" = me.principal_id
           AND (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
           AND ($4 IS NULL OR o.item_id IN (SELECT c.item_id FROM candidate c))
           AND o.item_id NOT IN (SELECT v.item_id FROM visible v)

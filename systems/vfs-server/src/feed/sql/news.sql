@@ -9,7 +9,7 @@ LEFT JOIN LATERAL (
     SELECT o.occurred_at, o.id
     FROM vfs_crdt_ops o
     WHERE (o.occurred_at, o.id COLLATE "C") > ($2, $3 COLLATE "C")
-      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id = o.item_id) = $1
+      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = o.item_id) = $1
            OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
                WHERE a.item_id = o.item_id AND a.revoked_at IS NULL
                  AND (a.expires_at IS NULL OR a.expires_at > now())
@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
     SELECT c.changed_at, c.id
     FROM vfs_sync_changes c
     WHERE (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
-      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id = c.item_id) = $1
+      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = c.item_id) = $1
            OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
                WHERE a.item_id = c.item_id
                  AND ((a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now()))
@@ -32,7 +32,7 @@ LEFT JOIN LATERAL (
                       OR (c.change_type = 'acl'
                           AND (c.changed_at <= least(a.revoked_at, a.expires_at)
                                OR c.seq <= (SELECT max(o.seq) + 1 FROM vfs_crdt_ops o
-                                            WHERE o.item_id = a.item_id AND o.op_type = 'acl_remove'
+                                            WHERE o.item_id COLLATE "C" = a.item_id AND o.op_type = 'acl_remove'
                                               AND o.source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again')
                                               AND (o.principal_type, o.principal_id)
                                                   = (a.principal_type, a.principal_id)))))

@@ -1,14 +1,17 @@
-WITH me (principal_type, principal_id) AS MATERIALIZED (
+WITH asked (at, id) AS MATERIALIZED (
+    -- Read from here, no place in the feed makes a plan look cheaper than the one for any place: that one is kept.
+    SELECT $2, $3
+), me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
     UNION ALL SELECT 'organization', organization_id FROM user_organizations WHERE user_id = $1
-), page AS (
+), next AS (
     SELECT c.id, c.item_id, c.change_type, c.changed_at
     FROM vfs_sync_changes c
-    WHERE (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
+    WHERE (c.changed_at, c.id COLLATE "C") > ((SELECT at FROM asked), (SELECT id FROM asked) COLLATE "C")
       AND ($4 IS NULL OR c.item_id = $4
            OR (SELECT true FROM vfs_links l WHERE l.parent_id = $4 AND l.child_id = c.item_id))
-      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id = c.item_id) = $1
+      AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = c.item_id) = $1
            OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
                WHERE a.item_id = c.item_id
                  AND ((a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now()))
@@ -16,14 +19,17 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
                       OR (c.change_type = 'acl'
                           AND (c.changed_at <= least(a.revoked_at, a.expires_at)
                                OR c.seq <= (SELECT max(o.seq) + 1 FROM vfs_crdt_ops o
-                                            WHERE o.item_id = a.item_id AND o.op_type = 'acl_remove'
+                                            WHERE o.item_id COLLATE "C" = a.item_id AND o.op_type = 'acl_remove'
                                               AND o.source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again')
                                               AND (o.principal_type, o.principal_id)
                                                   = (a.principal_type, a.principal_id)))))
                LIMIT 1)
            OR (c.change_type = 'delete' AND c.changed_by = $1))
     ORDER BY c.changed_at, c.id COLLATE "C"
-    LIMIT $5
+    -- A bound that the planner can read, or it would plan each page anew for the sake of its length.
+    LIMIT 501
+), page AS (
+    SELECT * FROM next ORDER BY changed_at, id COLLATE "C" LIMIT $5
 )
 SELECT page.id, page.item_id, page.change_type, page.changed_at,
        CASE WHEN access.rank IS NOT NULL THEN r.object_type END,

@@ -10,7 +10,7 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     SELECT a.item_id FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id) WHERE $4 IS NULL
     UNION
     SELECT c.item_id FROM vfs_sync_changes c
-    WHERE $4 IS NULL AND c.change_type = 'delete' AND c.changed_by = $1
+    WHERE $4 IS NULL AND c.change_type = 'delete' AND c.changed_by COLLATE "C" = $1
       AND (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
     UNION SELECT $4 WHERE $4 IS NOT NULL
     UNION SELECT l.child_id FROM vfs_links l WHERE l.parent_id = $4
@@ -19,8 +19,8 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     FROM candidate k CROSS JOIN LATERAL (
         SELECT c.id, c.item_id, c.change_type, c.changed_at
         FROM vfs_sync_changes c
-        WHERE c.item_id = k.item_id AND (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
-          AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id = c.item_id) = $1
+        WHERE c.item_id COLLATE "C" = k.item_id AND (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
+          AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = c.item_id) = $1
                OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
                    WHERE a.item_id = c.item_id
                      AND ((a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now()))
@@ -28,7 +28,7 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
                           OR (c.change_type = 'acl'
                               AND (c.changed_at <= least(a.revoked_at, a.expires_at)
                                    OR c.seq <= (SELECT max(o.seq) + 1 FROM vfs_crdt_ops o
-                                                WHERE o.item_id = a.item_id AND o.op_type = 'acl_remove'
+                                                WHERE o.item_id COLLATE "C" = a.item_id AND o.op_type = 'acl_remove'
                                                   AND o.source_table NOT IN ('vfs_crdt_client_push', 'vfs_acl_entries_again')
                                                   AND (o.principal_type, o.principal_id)
                                                       = (a.principal_type, a.principal_id)))))

@@ -10,7 +10,7 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     WHERE a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now())
 ), newest AS MATERIALIZED (
     SELECT DISTINCT ON (o.item_id, o.parent_id, o.principal_type, o.principal_id) o.*
-    FROM visible JOIN vfs_crdt_ops o ON o.item_id = visible.id
+    FROM visible JOIN vfs_crdt_ops o ON o.item_id COLLATE "C" = visible.id
     ORDER BY o.item_id, o.parent_id, o.principal_type, o.principal_id, o.seq DESC
 ), clocks AS (
     SELECT DISTINCT ON (container) container, id, occurred_at
