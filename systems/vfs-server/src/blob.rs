@@ -22,6 +22,7 @@ pub mod key;
 pub mod orphans;
 mod range;
 mod readiness;
+mod reading;
 pub mod retry;
 mod rows;
 mod stage;

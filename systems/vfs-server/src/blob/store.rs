@@ -18,6 +18,7 @@ use super::classify::{ObjectCode, ObjectError};
 use super::config::{BlobConfig, BlobConfigError, Provider, S3Config};
 use super::connection::Connector;
 use super::key::BlobId;
+use super::reading::Reading;
 
 /// Bytes of a part of a multipart upload; an object has at most 10,000 of them. Two are in memory at a time.
 pub const PART_BYTES: usize = 8 << 20;
@@ -39,9 +40,6 @@ pub const CONTENT_TYPE_DEFAULT: &str = "application/octet-stream";
 
 /// Bytes of a content type.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
-
-/// Times that a body which broke off is asked for anew, in all of one read.
-const RESUMES_MAX: u32 = 3;
 
 /// Where files have the content types of their neighbours: files have no attributes of their own.
 const CONTENT_TYPES: &str = ".content-type";
@@ -246,16 +244,8 @@ impl BlobStore {
             Some(content_type) => content_type.to_string(),
             None => self.get_content_type(id).await,
         };
-        let (size_bytes, range, e_tag) = (found.meta.size, found.range.clone(), found.meta.e_tag.clone());
-        let reading = Reading {
-            store: self.store.clone(),
-            path,
-            e_tag,
-            left: range.clone(),
-            body: Some(found.into_stream()),
-            resumes: 0,
-        };
-        let body = stream::unfold(reading, Reading::next).boxed();
+        let (size_bytes, range) = (found.meta.size, found.range.clone());
+        let body = Reading::new(self.store.clone(), path, found).into_stream();
         Ok(Object { size_bytes, range, content_type, body })
     }
 
@@ -409,64 +399,5 @@ async fn give_up(upload: &mut dyn MultipartUpload, id: &BlobId) {
     if let Err(error) = upload.abort().await {
         let error = ObjectError::of(&error);
         tracing::warn!(blob = %id, code = error.code.name(), "an unfinished upload stays in the object store");
-    }
-}
-
-/// An object on its way.
-struct Reading {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    e_tag: Option<String>,
-    left: Range<u64>,
-    body: Option<stream::BoxStream<'static, object_store::Result<Bytes>>>,
-    resumes: u32,
-}
-
-impl Reading {
-    async fn next(mut self) -> Option<(Result<Bytes, ObjectError>, Reading)> {
-        loop {
-            let body = self.body.as_mut()?;
-            let error = match body.next().await {
-                Some(Ok(piece)) => {
-                    self.left.start += piece.len() as u64;
-                    return Some((Ok(piece), self));
-                }
-                None if self.left.start >= self.left.end => return None,
-                None => truncated(&self.left),
-                Some(Err(error)) => ObjectError::of(&error),
-            };
-            if self.resumes >= RESUMES_MAX || self.left.start >= self.left.end {
-                self.body = None;
-                return Some((Err(error), self));
-            }
-            self.resumes += 1;
-            tracing::debug!(
-                code = error.code.name(),
-                resumes = self.resumes,
-                "a body that broke off is resumed"
-            );
-            // Only of the same content: another one must not be sewn to what went out.
-            let options = GetOptions {
-                range: Some(GetRange::Bounded(self.left.clone())),
-                if_match: self.e_tag.clone(),
-                ..GetOptions::default()
-            };
-            match self.store.get_opts(&self.path, options).await {
-                Ok(found) => self.body = Some(found.into_stream()),
-                Err(error) => {
-                    self.body = None;
-                    return Some((Err(ObjectError::of(&error)), self));
-                }
-            }
-        }
-    }
-}
-
-fn truncated(left: &Range<u64>) -> ObjectError {
-    ObjectError {
-        code: ObjectCode::TruncatedBody,
-        attempts: 1,
-        message: format!("{} bytes are missing", left.end.saturating_sub(left.start)),
-        after_doubt: false,
     }
 }
