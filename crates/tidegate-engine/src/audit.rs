@@ -87,7 +87,7 @@ impl std::fmt::Display for AuditVerdict {
 /// fit; [`JournalError::Newer`] if a newer program wrote it.
 pub async fn verify(session: &Session, head: Option<&str>) -> Result<AuditVerdict, JournalError> {
     let (stored, found, texts_changed) = match journal::format(session).await? {
-        None => (Vec::new(), Head { seq: 0, hash: Digest::ZERO }, Vec::new()),
+        None => (Vec::new(), Head::NONE, Vec::new()),
         Some(format) if format > journal::FORMAT => {
             return Err(JournalError::Newer { found: format, known: journal::FORMAT });
         }
@@ -100,7 +100,7 @@ pub async fn verify(session: &Session, head: Option<&str>) -> Result<AuditVerdic
             (stored?, found?, changed?)
         }
     };
-    let records = journal::verify(&stored, found)?;
+    let records = journal::verify(Head::NONE, &stored, found)?;
     let mut runs: Vec<uuid::Uuid> = records.iter().map(|record| record.run).collect();
     runs.sort_unstable();
     runs.dedup();

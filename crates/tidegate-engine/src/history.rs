@@ -32,22 +32,42 @@ impl History {
                 Err(JournalError::Newer { found, known: journal::FORMAT })
             }
             Some(_) => {
-                // A writer may commit between the two reads: the head first, so that it never names too much.
-                session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                let head = journal::head(session).await;
-                let stored = journal::stored(session, 0).await;
-                session.run("ROLLBACK").await?;
-                let (head, stored) = (head?, stored?);
-                let records = journal::verify(&stored, head)?;
-                Ok(Self { records, head, hashes: stored.iter().map(|event| event.hash).collect() })
+                let mut history = Self::empty();
+                history.extend(session).await?;
+                Ok(history)
             }
         }
+    }
+
+    /// Reads on, and verifies, behind what was read before. A journal that does not begin with that is read whole.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub async fn read_on(&mut self, session: &Session) -> Result<(), JournalError> {
+        if self.records.is_empty() || !matches!(self.extend(session).await, Ok(())) {
+            *self = Self::read(session).await?;
+        }
+        Ok(())
+    }
+
+    async fn extend(&mut self, session: &Session) -> Result<(), JournalError> {
+        // A writer may commit between the two reads: the head first, so that it never names too much.
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let head = journal::head(session).await;
+        let stored = journal::stored(session, self.head.seq).await;
+        session.run("ROLLBACK").await?;
+        let (head, stored) = (head?, stored?);
+        let records = journal::verify(self.head, &stored, head)?;
+        self.records.extend(records);
+        self.hashes.extend(stored.iter().map(|event| event.hash));
+        self.head = head;
+        Ok(())
     }
 
     /// That of a store without a journal.
     #[must_use]
     pub fn empty() -> Self {
-        Self { records: Vec::new(), head: Head { seq: 0, hash: Digest::ZERO }, hashes: Vec::new() }
+        Self { records: Vec::new(), head: Head::NONE, hashes: Vec::new() }
     }
 
     /// The hash of the event with this number.

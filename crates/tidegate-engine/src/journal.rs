@@ -81,6 +81,9 @@ pub struct Prepared {
 }
 
 impl Head {
+    /// Of a journal without events.
+    pub const NONE: Head = Head { seq: 0, hash: Digest::ZERO };
+
     /// Events of `run` on top of this head.
     ///
     /// # Errors
@@ -239,13 +242,13 @@ pub async fn stored(session: &Session, after: u64) -> Result<Vec<StoredEvent>, J
         .collect()
 }
 
-/// Checks numbers, hashes and head; gives the events.
+/// Checks numbers, hashes and head of the events behind the event `before`; gives them.
 ///
 /// # Errors
 /// [`JournalError::Broken`] naming the first place where the chain does not hold.
-pub fn verify(stored: &[StoredEvent], head: Head) -> Result<Vec<EventRecord>, JournalError> {
+pub fn verify(before: Head, stored: &[StoredEvent], head: Head) -> Result<Vec<EventRecord>, JournalError> {
     let broken = |what: String| JournalError::Broken { what };
-    let mut before = Head { seq: 0, hash: Digest::ZERO };
+    let mut before = before;
     let mut records = Vec::with_capacity(stored.len());
     for event in stored {
         let expected = before.seq + 1;
@@ -298,7 +301,7 @@ mod tests {
     use super::*;
 
     fn three() -> (Vec<StoredEvent>, Head) {
-        let head = Head { seq: 0, hash: Digest::ZERO };
+        let head = Head::NONE;
         let events = vec![Event::Finished {}, Event::Finished {}, Event::Finished {}];
         let prepared = head.prepare(Uuid::nil(), 1, events).unwrap();
         let stored = prepared
@@ -311,13 +314,13 @@ mod tests {
     }
 
     fn complaint(stored: &[StoredEvent], head: Head) -> String {
-        verify(stored, head).unwrap_err().to_string()
+        verify(Head::NONE, stored, head).unwrap_err().to_string()
     }
 
     #[test]
     fn an_untouched_chain_holds() {
         let (stored, head) = three();
-        assert_eq!(verify(&stored, head).unwrap().len(), 3);
+        assert_eq!(verify(Head::NONE, &stored, head).unwrap().len(), 3);
     }
 
     #[test]

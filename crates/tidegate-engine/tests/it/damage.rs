@@ -165,6 +165,37 @@ fn a_head_that_was_kept_proves_what_stands_before_it() {
 }
 
 #[test]
+fn whoever_reads_on_has_what_a_reader_of_all_has() {
+    on_stage(async {
+        let stage = ran("read_on").await;
+        let session = stage.session().await;
+        let whole = History::read(&session).await.unwrap();
+        let mut grown = History::empty();
+        grown.read_on(&session).await.unwrap();
+        assert_eq!((grown.head, &grown.hashes), (whole.head, &whole.hashes));
+
+        // More is journaled: it follows what was read, and what was read is not asked for again.
+        let more = page(PAGE)
+            .replace("## One", "## One\n\n```sql\n-- @check c\n-- @expect true\nSELECT true\n```\n");
+        let mut runner =
+            stage.open(&more.replace("@runbook test", "@runbook next"), Purpose::Run).await.unwrap();
+        done(&runner.forward().await);
+        runner.close().await;
+        tamper(&stage, "UPDATE tidegate.event SET body = replace(body, 'alice', 'mallory') WHERE seq = 1")
+            .await;
+        grown.read_on(&session).await.unwrap();
+        assert!(grown.head.seq > whole.head.seq);
+        assert_eq!(grown.records.len(), usize::try_from(grown.head.seq).unwrap());
+        assert_eq!(grown.hashes[..whole.hashes.len()], whole.hashes);
+
+        // Where it does not begin with what was read, it is read whole, and what is wrong is found.
+        tamper(&stage, "UPDATE tidegate.head SET hash = decode(repeat('00', 32), 'hex')").await;
+        let why = grown.read_on(&session).await.unwrap_err().to_string();
+        assert!(why.contains("the hash of event 1 does not fit its text"), "{why}");
+    });
+}
+
+#[test]
 fn a_journal_written_anew_agrees_with_itself_and_not_with_the_head_that_was_kept() {
     on_stage(async {
         let stage = ran("forged").await;

@@ -32,26 +32,32 @@ struct Line<'a> {
 pub(crate) async fn perform(screen: &Screen, arguments: &EventsArguments) -> Result<ExitCode, Failure> {
     let desk = Desk::open(screen, &arguments.page, &BTreeMap::new())?;
     let home = desk.home("events").await?;
-    let history = History::read(&home).await?;
+    let mut history = History::read(&home).await?;
     let only = arguments.run.as_deref().map(|id| find(&history, id)).transpose()?;
     let mut shown = show(screen, &history, only, 0);
     if arguments.follow {
-        follow(screen, &home, only, &mut shown).await?;
+        follow(screen, &home, only, &mut history, &mut shown).await?;
     }
     home.close().await;
     Ok(exit_code::DONE)
 }
 
 /// Goes on until the process is interrupted or nobody reads it any more.
-async fn follow(screen: &Screen, home: &Session, only: Option<Uuid>, shown: &mut u64) -> Result<(), Failure> {
+async fn follow(
+    screen: &Screen,
+    home: &Session,
+    only: Option<Uuid>,
+    history: &mut History,
+    shown: &mut u64,
+) -> Result<(), Failure> {
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             _ = &mut interrupted => return Ok(()),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        let history = History::read(home).await?;
-        *shown = show(screen, &history, only, *shown);
+        history.read_on(home).await?;
+        *shown = show(screen, history, only, *shown);
         if screen.is_unread() {
             return Ok(());
         }
