@@ -227,11 +227,12 @@ impl Model {
     }
 
     fn debit(&mut self, key: &str, amount: i64) -> Value {
-        if let Some(answer) = self.known(&format!("debit:{key}"), &amount.to_string()) {
-            return answer;
-        }
+        // The service looks at what a request says before it looks for its key.
         if amount <= 0 {
             return refused("INVALID_AMOUNT");
+        }
+        if let Some(answer) = self.known(&format!("debit:{key}"), &amount.to_string()) {
+            return answer;
         }
         if self.is_tripped {
             return refused("CIRCUIT_OPEN");
