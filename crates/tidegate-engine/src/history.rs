@@ -39,7 +39,8 @@ impl History {
         }
     }
 
-    /// Reads on, and verifies, behind what was read before. A journal that does not begin with that is read whole.
+    /// Reads on behind the newest event that was read, and verifies what follows it. Where it does not follow, as after a
+    /// restore, the journal is read whole. What was read before is not looked at again.
     ///
     /// # Errors
     /// As [`History::read`].

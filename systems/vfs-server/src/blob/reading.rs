@@ -1,7 +1,7 @@
 //! An object on its way out of the store.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ const RESUMES_MAX: u32 = 3;
 
 /// Bytes of a file that are read at a time, on a thread that may wait for the disk. The client of files reads 8 KiB, and
 /// the way to that thread and back takes longer than they do.
-const PIECE_BYTES: u64 = 256 << 10;
+const PIECE_BYTES: u64 = 128 << 10;
 
 /// Pieces of a file that are read ahead of the one that is sent, and that one.
 const PIECES_AT_ONCE: usize = 2;
@@ -76,9 +76,10 @@ impl Reading {
             };
             match self.store.get_opts(&self.path, options).await {
                 Ok(found) => self.body = Some(pieces(found)),
-                Err(error) => {
+                Err(refused) => {
                     self.body = None;
-                    return Some((Err(ObjectError::of(&error)), self));
+                    let is_another = matches!(refused, Error::Precondition { .. });
+                    return Some((Err(if is_another { error } else { ObjectError::of(&refused) }), self));
                 }
             }
         }
@@ -110,7 +111,10 @@ fn of_file(file: File, path: PathBuf, range: Range<u64>) -> BoxStream<'static, o
             let bytes = spawn_blocking(move || read_at(&file, start..end.min(start + PIECE_BYTES))).await;
             bytes.map_err(io::Error::other).flatten().map_err(|error| Error::Generic {
                 store: "LocalFileSystem",
-                source: format!("{} cannot be read: {error}", path.display()).into(),
+                source: match error.kind() {
+                    ErrorKind::UnexpectedEof => truncated(&(start..end)).into(),
+                    _ => format!("{} cannot be read: {error}", path.display()).into(),
+                },
             })
         }
     });
@@ -209,7 +213,7 @@ mod tests {
                     Err(error) => break error,
                 }
             };
-            assert_eq!(read as u64, PIECE_BYTES, "{error:?}");
+            assert_eq!((read as u64, &error.code), (PIECE_BYTES, &ObjectCode::TruncatedBody), "{error:?}");
             assert!(body.try_next().await.unwrap().is_none(), "nothing comes behind the error");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join3;
 use serde::Serialize;
 use tidegate_store::postgres::{Row, Session, Type};
-use vfs_core::feed::RowError;
+use vfs_core::feed::{PAGE_ITEMS_MAX, RowError};
 use vfs_core::id::trimmed;
 use vfs_core::{AccessLevel, Cursor, OpType, PrincipalType, ReplicaId, Timestamp, WriteId, WriteIdMap};
 
@@ -22,6 +22,8 @@ const HEADS: [Type; 3] = [Type::TEXT, Type::TEXT, Type::INT8];
 
 /// The page, by each way.
 static PAGES: Pages = Pages::new(
+    "SELECT EXISTS (SELECT FROM vfs_crdt_ops o WHERE (o.occurred_at, o.id COLLATE \"C\") > ($1, $2 COLLATE \"C\") \
+     ORDER BY o.occurred_at, o.id COLLATE \"C\" OFFSET $3)",
     include_str!("sql/pull.sql"),
     || among_next(include_str!("sql/pull.sql"), "vfs_crdt_ops o", ["o.occurred_at", "o.id COLLATE \"C\""]),
     include_str!("sql/pull_by_item.sql"),
@@ -84,7 +86,8 @@ struct Told<'r> {
 /// [`Trouble`]; a cursor that this feed cannot be read from is [`Trouble::Refused`].
 pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground), Trouble> {
     let (at, id) = start_of(pull.cursor);
-    let rows_max = i64::try_from(pull.limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let limit = pull.limit.min(PAGE_ITEMS_MAX);
+    let rows_max = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let feed = Feed::Operations;
     let reader = Reader::new(pull.user, pull.root, pull.cursor, pull.newest);
     let heads = session.ready(include_str!("sql/write_ids.sql"), &HEADS).await?;
@@ -99,15 +102,15 @@ pub async fn pull(session: &Session, pull: &Pull<'_>) -> Result<(String, Ground)
         )
         .await;
         let rows = rows?;
-        match reader.way_after(way, rows.len(), rows_max, session).await? {
+        match reader.way_after(way, rows.len(), rows_max, session, &PAGES).await? {
             Some(next) => way = next,
             None => break (rows, ground?, heads?),
         }
     };
     ground.judge(feed, pull.cursor).map_err(|gone| gone.refusal(ground.epoch))?;
     let last_reconciled_write_ids = write_ids(&heads)?;
-    let has_more = rows.len() > pull.limit;
-    rows.truncate(pull.limit);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
     let times = rows.iter().map(|row| Ok(time(column(row, TIME)?)?)).collect::<Result<Vec<_>, Trouble>>()?;
     // Operations that were pushed together have one time.
     let mut texts: Vec<(Timestamp, String)> = Vec::new();

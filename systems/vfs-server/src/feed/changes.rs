@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use tidegate_store::postgres::{Failure, Row, Session, Type};
+use vfs_core::feed::PAGE_ITEMS_MAX;
 use vfs_core::{Cursor, Timestamp};
 
 use super::ground::time;
@@ -12,6 +13,8 @@ use crate::db::column;
 
 /// The page, by each way.
 static PAGES: Pages = Pages::new(
+    "SELECT EXISTS (SELECT FROM vfs_sync_changes c WHERE (c.changed_at, c.id COLLATE \"C\") > ($1, $2 COLLATE \"C\") \
+     ORDER BY c.changed_at, c.id COLLATE \"C\" OFFSET $3)",
     include_str!("sql/pull_changes.sql"),
     || {
         among_next(
@@ -47,6 +50,7 @@ pub async fn pull_changes(
     limit: usize,
     newest: i64,
 ) -> Result<ChangePage, Failure> {
+    let limit = limit.min(PAGE_ITEMS_MAX);
     let (at, id) = start_of(cursor);
     let rows_max = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let reader = Reader::new(user, root, cursor, newest);
@@ -58,7 +62,7 @@ pub async fn pull_changes(
                 &[text(&user), (&at, Type::TIMESTAMPTZ), text(&id), text(&root), (&rows_max, Type::INT8)],
             )
             .await?;
-        match reader.way_after(way, rows.len(), rows_max, session).await? {
+        match reader.way_after(way, rows.len(), rows_max, session, &PAGES).await? {
             Some(next) => way = next,
             None => break rows,
         }

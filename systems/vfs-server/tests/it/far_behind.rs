@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use tidegate_store::postgres::Session;
+use tidegate_store::postgres::{Row, Session, Type};
 use vfs_core::Cursor;
 use vfs_server::crdt::{self, Pull};
 use vfs_server::feed::pull_changes;
@@ -12,40 +12,63 @@ use crate::ground::{Town, cursor_of, link};
 /// Rows of others, of so many items.
 const OTHERS: i64 = 20_000;
 const ITEMS: i64 = 20;
-/// The next rows, by which one sees that most are others', and some for the page.
-const FEW: i64 = 1_100;
+/// The next rows, by which one sees that most are others', once more to see that there are more, and some for the page.
+const FEW: i64 = 2_100;
+/// Of both feeds, the page by the rows behind the cursor, and the same page by the caller's items.
+const WAYS: [[&str; 2]; 2] = [
+    [include_str!("../../src/crdt/sql/pull.sql"), include_str!("../../src/crdt/sql/pull_by_item.sql")],
+    [
+        include_str!("../../src/feed/sql/pull_changes.sql"),
+        include_str!("../../src/feed/sql/pull_changes_by_item.sql"),
+    ],
+];
+
 /// Newest numbers of the feeds: with the one no reader is far behind, with the other every reader is.
 const NEAR: i64 = 0;
 const FAR: i64 = i64::MAX;
 
 /// Holds the ways of gathering a page against each other: for these users and roots, from the beginning and from the
-/// middle of the feed. Of a page of few rows the next ones are enough; a whole one is gathered by the items, which are
-/// few beside so many rows behind.
+/// middle of the feed.
 pub(crate) async fn all_ways_agree(session: &Session, users: &[&str], roots: &[&str]) {
+    let types = [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT, Type::INT8];
     let middle = "SELECT occurred_at, id FROM vfs_crdt_ops ORDER BY seq
                   OFFSET (SELECT count(*) / 2 FROM vfs_crdt_ops) LIMIT 1";
     let middle = session.query(middle, &[]).await.unwrap();
-    let mut starts = vec![None];
-    starts.extend(middle.iter().map(|row| {
-        let at: Timestamp = row.get(0);
-        Some(Cursor::new(at.try_into().unwrap(), row.get(1)).unwrap())
-    }));
+    let mut starts = vec![(Timestamp::UNIX_EPOCH, String::new())];
+    starts.extend(middle.iter().map(|row| (row.get(0), row.get(1))));
     for &user in users {
         for root in std::iter::once(None).chain(roots.iter().map(|root| Some(*root))) {
-            for cursor in starts.iter().map(Option::as_ref) {
-                for limit in [1, 3, 500] {
+            for (at, id) in &starts {
+                let which = format!("{user} below {root:?} behind {at} {id}");
+                for [by_row, by_item] in WAYS {
+                    let by_row = session.ready(by_row, &types).await.unwrap();
+                    let by_item = session.ready(by_item, &types).await.unwrap();
+                    for rows in [2_i64, 501] {
+                        let by_row =
+                            session.query_ready(&by_row, &[&user, at, id, &root, &rows]).await.unwrap();
+                        let by_item =
+                            session.query_ready(&by_item, &[&user, at, id, &root, &rows]).await.unwrap();
+                        assert_eq!(ids(&by_row), ids(&by_item), "{rows} rows for {which}");
+                    }
+                }
+                let cursor = Cursor::new((*at).try_into().unwrap(), id);
+                let cursor = cursor.as_ref();
+                for limit in [1, 500] {
                     let asked = |newest| Pull { user, client: None, cursor, root, limit, newest };
                     let (near, far) =
                         (crdt::pull(session, &asked(NEAR)).await, crdt::pull(session, &asked(FAR)).await);
-                    let which = format!("{limit} for {user} below {root:?} behind {cursor:?}");
-                    assert_eq!(near.unwrap().0, far.unwrap().0, "{which}");
+                    assert_eq!(near.unwrap().0, far.unwrap().0, "{limit} for {which}");
                     let near = pull_changes(session, user, cursor, root, limit, NEAR).await.unwrap();
                     let far = pull_changes(session, user, cursor, root, limit, FAR).await.unwrap();
-                    assert_eq!(near, far, "{which}");
+                    assert_eq!(near, far, "{limit} for {which}");
                 }
             }
         }
     }
+}
+
+fn ids(rows: &[Row]) -> Vec<String> {
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// Rows of the feeds that this session has read by their indexes, of which the server knows elsewhere sometimes later.
@@ -135,6 +158,16 @@ async fn whoever_sees_little_of_the_feed_reads_little_of_it() {
         assert_eq!(gathered, whole);
         assert_ne!(whole, [] as [Json; 0]);
     }
+    // Whoever has read it all is told so by the next rows, of which there are none, however far the other feed went.
+    let last = "SELECT changed_at, id FROM vfs_sync_changes ORDER BY seq DESC LIMIT 1";
+    let last = session.query(last, &[]).await.unwrap();
+    let at: Timestamp = last[0].get(0);
+    let end = Cursor::new(at.try_into().unwrap(), last[0].get(1)).unwrap();
+    session.run("BEGIN").await.unwrap();
+    let before = self::read(&session).await;
+    let rest = pull_changes(&session, "ada", Some(&end), None, 500, FAR).await.unwrap();
+    assert_eq!((rest.items.len(), self::read(&session).await - before), (0, 0));
+    session.run("COMMIT").await.unwrap();
     // Whose the feed is, reads it row by row, as far as a page goes: by the items it would be a page of each.
     let (whole, _) = page(&session, &asked("bob", None, None, 0)).await;
     let (paged, read) = page(&session, &asked("bob", None, None, newest)).await;

@@ -1,6 +1,6 @@
-WITH asked (at, id) AS MATERIALIZED (
-    -- Read from here, no place in the feed makes a plan look cheaper than the one for any place: that one is kept.
-    SELECT $2, $3
+WITH asked (at, id, root) AS MATERIALIZED (
+    -- Read from here, no value makes a plan look cheaper than the one for any value: that one is kept.
+    SELECT $2, $3, $4
 ), me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
@@ -13,8 +13,8 @@ SELECT o.id, o.item_id, o.op_type, o.principal_type, o.principal_id, o.access_le
        o.actor_id, o.source_table, o.source_id, o.occurred_at
 FROM vfs_crdt_ops o
 WHERE (o.occurred_at, o.id COLLATE "C") > ((SELECT at FROM asked), (SELECT id FROM asked) COLLATE "C")
-  AND ($4 IS NULL OR o.item_id = $4
-       OR (SELECT true FROM vfs_links l WHERE l.parent_id = $4 AND l.child_id = o.item_id))
+  AND ((SELECT root FROM asked) IS NULL OR o.item_id = (SELECT root FROM asked)
+       OR (SELECT true FROM vfs_links l WHERE l.parent_id = (SELECT root FROM asked) AND l.child_id = o.item_id))
   AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = o.item_id) = $1
        OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
            WHERE a.item_id = o.item_id AND a.revoked_at IS NULL

@@ -1,5 +1,4 @@
--- Whether the items of a caller, or of a root, are few beside the rows behind the cursor: at most twenty times the root of
--- their number. A look into the index for each of them then costs less than reading on until a page is full.
+-- Whether a caller, or a root, has at most so many items.
 WITH me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
@@ -14,5 +13,5 @@ SELECT NOT EXISTS (
         UNION ALL
         SELECT FROM vfs_links l WHERE l.parent_id = $2
     ) AS candidate
-    OFFSET floor(20 * sqrt($3::double precision))::bigint
+    OFFSET $3
 )

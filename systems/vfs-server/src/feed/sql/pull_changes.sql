@@ -1,6 +1,6 @@
-WITH asked (at, id) AS MATERIALIZED (
-    -- Read from here, no place in the feed makes a plan look cheaper than the one for any place: that one is kept.
-    SELECT $2, $3
+WITH asked (at, id, root) AS MATERIALIZED (
+    -- Read from here, no value makes a plan look cheaper than the one for any value: that one is kept.
+    SELECT $2, $3, $4
 ), me (principal_type, principal_id) AS MATERIALIZED (
     SELECT 'user', $1
     UNION ALL SELECT 'group', group_id FROM user_groups WHERE user_id = $1
@@ -9,8 +9,8 @@ WITH asked (at, id) AS MATERIALIZED (
     SELECT c.id, c.item_id, c.change_type, c.changed_at
     FROM vfs_sync_changes c
     WHERE (c.changed_at, c.id COLLATE "C") > ((SELECT at FROM asked), (SELECT id FROM asked) COLLATE "C")
-      AND ($4 IS NULL OR c.item_id = $4
-           OR (SELECT true FROM vfs_links l WHERE l.parent_id = $4 AND l.child_id = c.item_id))
+      AND ((SELECT root FROM asked) IS NULL OR c.item_id = (SELECT root FROM asked)
+           OR (SELECT true FROM vfs_links l WHERE l.parent_id = (SELECT root FROM asked) AND l.child_id = c.item_id))
       AND ((SELECT r.owner_id FROM vfs_registry r WHERE r.id COLLATE "C" = c.item_id) = $1
            OR (SELECT true FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id)
                WHERE a.item_id = c.item_id

@@ -9,9 +9,12 @@ WITH me (principal_type, principal_id) AS MATERIALIZED (
     UNION
     SELECT a.item_id FROM vfs_acl_entries a JOIN me USING (principal_type, principal_id) WHERE $4 IS NULL
     UNION
-    SELECT c.item_id FROM vfs_sync_changes c
-    WHERE $4 IS NULL AND c.change_type = 'delete' AND c.changed_by COLLATE "C" = $1
-      AND (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
+    -- The first ones fill the page: an item deleted later is not on it, unless it is another branch's.
+    (SELECT c.item_id FROM vfs_sync_changes c
+     WHERE $4 IS NULL AND c.change_type = 'delete' AND c.changed_by COLLATE "C" = $1
+       AND (c.changed_at, c.id COLLATE "C") > ($2, $3 COLLATE "C")
+     ORDER BY c.changed_at, c.id COLLATE "C"
+     LIMIT 501)
     UNION SELECT $4 WHERE $4 IS NOT NULL
     UNION SELECT l.child_id FROM vfs_links l WHERE l.parent_id = $4
 ), page AS (
