@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serving::Ending;
 use tidegate_rekey::crash;
-use trips::{App, user};
+use trips::{App, mileage, user};
 
 /// Exit code of what was not done.
 const FAILED: u8 = 1;
@@ -80,7 +80,10 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Serve { mut listen, port } => {
             listen.set_port(port.unwrap_or_else(|| listen.port()));
-            serve(app, listen).await
+            match mileage::take_over(store.as_ref()).await {
+                Ok(_) => serve(app, listen).await,
+                Err(error) => Err(error.to_string()),
+            }
         }
         Command::Migrate(arguments) => migrate::run(app, &arguments).await,
         Command::Status(arguments) => migrate::status(app, &arguments).await,

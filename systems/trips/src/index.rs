@@ -152,6 +152,17 @@ async fn head(store: &dyn KvStore, owner: &str) -> Result<Option<(Head, Version)
     }
 }
 
+/// As [`head`]; one that cannot be read is empty, and is told as such.
+async fn head_or_none(store: &dyn KvStore, owner: &str) -> Result<(Option<(Head, Version)>, bool), AppError> {
+    match head(store, owner).await {
+        Err(AppError::Corrupt { .. }) => {
+            let found = store.get(&keyspace::index(), &head_key(owner)?).await?;
+            Ok((found.map(|entry| (Head::default(), entry.version)), false))
+        }
+        found => Ok((found?, true)),
+    }
+}
+
 /// Makes one change of a record with all that follows from it, or nothing. The deed is planned again when others were faster.
 pub(crate) async fn change(
     store: &dyn KvStore,
@@ -162,7 +173,12 @@ pub(crate) async fn change(
 ) -> Result<Value, AppError> {
     let row_key = row_key(id, kind, record)?;
     for _try in 0..TRIES_MAX {
-        let Some((mut head, version)) = head(store, id).await? else {
+        let (found, is_readable) = head_or_none(store, id).await?;
+        if !is_readable {
+            repair(store, id, &[]).await?;
+            continue;
+        }
+        let Some((mut head, version)) = found else {
             if store.get(&keyspace::users(), &keyspace::user(id)?).await?.is_none() {
                 return Err(no_account());
             }
@@ -224,9 +240,9 @@ fn count(id: &str, trips: u64) -> Result<Write, AppError> {
 
 /// The rows of one kind, and whether they can be relied on.
 pub(crate) async fn rows(store: &dyn KvStore, id: &str, kind: Kind) -> Result<Vec<Row>, AppError> {
-    let is_current = match head(store, id).await? {
-        None => false,
-        Some((head, _)) => head.lease == lease(store, id).await?.map(|lease| lease.version.0),
+    let is_current = match head_or_none(store, id).await? {
+        (Some((head, _)), true) => head.lease == lease(store, id).await?.map(|lease| lease.version.0),
+        _ => false,
     };
     if !is_current || is_marked(store, id).await? {
         repair(store, id, &[]).await?;
@@ -266,7 +282,7 @@ fn condition(version: Option<Version>) -> Condition {
     version.map_or(Condition::Absent, Condition::Version)
 }
 
-/// The rows that stand, by record.
+/// The rows that stand, by record. One that cannot be read is none: a repair makes it anew.
 async fn standing(
     store: &dyn KvStore,
     owner: &str,
@@ -275,7 +291,7 @@ async fn standing(
     let prefix = format!("{}{}:", owned(owner), kind.name());
     let mut rows = BTreeMap::new();
     scan::each(store, &keyspace::index(), &prefix, |key, entry| {
-        let row: Row = parsed(&key, &entry)?;
+        let Ok(row) = parsed::<Row>(&key, &entry) else { return Ok(()) };
         let record = key.as_str().strip_prefix(&prefix).unwrap_or_default();
         let record = if record.starts_with(HASHED) { row.id.clone() } else { record.to_owned() };
         rows.insert(record, (row, entry.expires_at));
@@ -326,7 +342,7 @@ pub(crate) async fn repair_once(
     spellings: &[String],
     rows_at_once: impl Fn() -> usize,
 ) -> Result<Option<Repaired>, AppError> {
-    let found = head(store, id).await?;
+    let (found, _) = head_or_none(store, id).await?;
     let marked = mark(store, id).await?;
     let lease = lease(store, id).await?;
     let mut new = Head {
@@ -335,7 +351,7 @@ pub(crate) async fn repair_once(
         ..Head::default()
     };
     for spelling in spellings {
-        let Some((legacy, _)) = head(store, spelling).await? else { continue };
+        let (Some((legacy, _)), _) = head_or_none(store, spelling).await? else { continue };
         for (month, count) in legacy.months {
             let kept = new.months.entry(month).or_default();
             *kept = count.max(*kept);

@@ -24,6 +24,7 @@ pub mod index;
 pub mod keyspace;
 pub mod metrics;
 pub mod migration;
+pub mod mileage;
 pub mod reading;
 pub mod record;
 mod scan;

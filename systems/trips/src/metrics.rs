@@ -91,7 +91,11 @@ impl Metrics {
             ("migration_users_started", "Users whose keys began to be copied.", &self.users_started),
             ("migration_users_completed", "Users whose keys are all copied.", &self.users_completed),
             ("migration_records_migrated", "Records that were copied.", &self.records_migrated),
-            ("migration_legacy_reads", "Records that were read at legacy keys.", &self.legacy_reads),
+            (
+                "migration_legacy_reads",
+                "Answers that came from a legacy key, since no newer copy stands under the id.",
+                &self.legacy_reads,
+            ),
             ("migration_errors", "Records and users that failed.", &self.errors),
         ];
         let mut text = String::new();

@@ -147,19 +147,17 @@ impl Reader {
             if place == 0 {
                 copies.canonical = Some((entry.version, body));
             } else if let Some(body) = body.filter(|body| self.may_read(body)) {
-                if self.is_dual {
-                    app.metrics().legacy_reads(1);
-                }
                 copies.legacy.push((key.clone(), entry.version, body));
             }
         }
         let canonical = copies.canonical.as_ref().and_then(|(_, body)| body.as_ref());
-        let mut newest = canonical;
+        let (mut newest, mut is_legacy) = (canonical, false);
         for (_, _, body) in copies.legacy.iter().filter(|_| self.is_dual) {
             if newest.is_none_or(|newest| clock(body) > clock(newest)) {
-                newest = Some(body);
+                (newest, is_legacy) = (Some(body), true);
             }
         }
+        app.metrics().legacy_reads(u64::from(is_legacy));
         copies.last_updated = canonical
             .into_iter()
             .chain(copies.legacy.iter().map(|(_, _, body)| body))
@@ -187,12 +185,10 @@ impl Reader {
         for row in index::rows(app.store().as_ref(), &self.id, kind).await? {
             rows.insert(row.id.clone(), (row, None));
         }
-        let mut read = 0;
         for (name, longer) in self.read() {
             let prefix = format!("{}{name}:", kind.prefix());
             scan::each(app.store().as_ref(), &kind.namespace(), &prefix, |key, entry| {
                 let Some(body) = self.legacy_body(kind, &key, &entry, longer) else { return Ok(()) };
-                read += 1;
                 let record = self.known_as(key.as_str().strip_prefix(&prefix).unwrap_or_default());
                 let row = Row::of(&record, &body);
                 let is_newer = rows
@@ -205,7 +201,8 @@ impl Reader {
             })
             .await?;
         }
-        app.metrics().legacy_reads(read);
+        let legacy = rows.values().filter(|(_, body)| body.is_some()).count();
+        app.metrics().legacy_reads(u64::try_from(legacy).unwrap_or(u64::MAX));
         let since = wanted.since.as_deref().map(time);
         let mut chosen: Vec<(Row, Option<Value>)> = rows
             .into_values()

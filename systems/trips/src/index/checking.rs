@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_store::kv::{Change, Condition, KvStore, PAGE_MAX, UnixSecond, Version, Write};
 
-use super::{RECORDS_MAX, Row, TRIES_MAX, head, is_marked, owned, parsed, standing, wanted, write};
+use super::{RECORDS_MAX, Row, TRIES_MAX, head_or_none, is_marked, owned, parsed, standing, wanted, write};
 use crate::app::AppError;
 use crate::keyspace;
 use crate::record::Kind;
@@ -55,17 +55,20 @@ pub(crate) async fn check(store: &dyn KvStore, id: &str) -> Result<Check, AppErr
 }
 
 async fn version(store: &dyn KvStore, id: &str) -> Result<Option<Version>, AppError> {
-    Ok(head(store, id).await?.map(|(_, version)| version))
+    Ok(head_or_none(store, id).await?.0.map(|(_, version)| version))
 }
 
 async fn look(store: &dyn KvStore, id: &str) -> Result<Check, AppError> {
     let key = keyspace::trip_count(id)?;
     let counted = store.get(&keyspace::logs(), &key).await?;
-    let trip_count = match &counted {
-        None => None,
-        Some(entry) => Some(parsed::<u64>(&key, entry)?),
+    let trip_count = counted.as_ref().and_then(|entry| parsed::<u64>(&key, entry).ok());
+    let is_readable = head_or_none(store, id).await?.1 && trip_count.is_some() == counted.is_some();
+    let mut check = Check {
+        trip_count,
+        is_dirty: is_marked(store, id).await?,
+        is_unequal: !is_readable,
+        ..Check::default()
     };
-    let mut check = Check { trip_count, is_dirty: is_marked(store, id).await?, ..Check::default() };
     for kind in Kind::ALL {
         let (standing, wanted) = (standing(store, id, kind).await?, wanted(store, id, kind).await?);
         let live = |rows: &BTreeMap<String, (Row, Option<UnixSecond>)>| {

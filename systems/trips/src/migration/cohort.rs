@@ -107,8 +107,8 @@ impl Migration {
         let counted = counters::carry(&*self.store, id, &proven, false).await?;
         let linked = links::link(&*self.store, id, &proven, &found.core, false).await?;
         let report = self.rekey.dry_with(&found.subject, in_place).await?;
-        let event =
-            actor.event(Action::StorageMigration, report.errors.is_empty()).about(id).with("apply", false);
+        let success = is_clean(&report, &linked);
+        let event = actor.event(Action::StorageMigration, success).about(id).with("apply", false);
         self.audit.append(counted_in(event, &report)).await?;
         let mut value = told(&report)?;
         if let Some(fields) = value.as_object_mut() {
@@ -121,7 +121,7 @@ impl Migration {
             );
         }
         self.attach_states(id, &mut value).await?;
-        Ok(OneResult { success: report.errors.is_empty(), migrated: 0, failed: failed(&report), value })
+        Ok(OneResult { success, migrated: 0, failed: failed(&report), value })
     }
 
     /// Copies the keys of one user and rebuilds the index. An entry of the trail is written before anything else.
@@ -172,12 +172,7 @@ impl Migration {
         let mut value = told(&report)?;
         self.attach_states(id, &mut value).await?;
         let repaired = self.repair_index(id, &proven, actor).await;
-        let is_clean = report.errors.is_empty()
-            && report.conflicts.is_empty()
-            && report.quarantined.is_empty()
-            && linked.of_others.is_empty()
-            && matches!(report.stopped, None | Some(Stopped::Iterations));
-        let success = is_clean && repaired.is_ok();
+        let success = is_clean(&report, &linked) && repaired.is_ok();
         if let Some(fields) = value.as_object_mut() {
             fields.insert("meta".to_owned(), json!({ "found": counted.found, "carried": counted.carried }));
             fields.insert(
@@ -215,6 +210,15 @@ impl Migration {
         }
         Ok(())
     }
+}
+
+/// Whether all that is the user's was moved, or in a dry run can be.
+fn is_clean(report: &Report, linked: &links::Linked) -> bool {
+    report.errors.is_empty()
+        && report.conflicts.is_empty()
+        && report.quarantined.is_empty()
+        && linked.of_others.is_empty()
+        && matches!(report.stopped, None | Some(Stopped::Iterations))
 }
 
 fn failed(report: &Report) -> u64 {

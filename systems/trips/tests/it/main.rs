@@ -47,6 +47,8 @@ mod migration_shapes;
 #[cfg(test)]
 mod migration_sync;
 #[cfg(test)]
+mod mileage;
+#[cfg(test)]
 mod service_accounts;
 #[cfg(test)]
 mod service_deletion;

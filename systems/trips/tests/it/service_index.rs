@@ -74,6 +74,43 @@ async fn what_was_written_beside_the_index_is_seen_and_repaired() {
 }
 
 #[tokio::test]
+async fn an_index_that_cannot_be_read_is_seen_repaired_and_stops_nobody() {
+    for how in ["repair", "list", "write"] {
+        let ground = Ground::new().await;
+        let id = ground.user("james", "James").await;
+        let user = reader(&ground, &id).await;
+        for record in ["t1", "t2"] {
+            record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": record }))).await.unwrap();
+        }
+        for key in [format!("index:{id}:head"), format!("index:{id}:trip:t1"), "index:James:head".to_owned()]
+        {
+            ground.raw(&keyspace::index(), &key, b"no JSON", None, None).await;
+        }
+        ground.raw(&keyspace::logs(), &format!("meta:user:{id}:trip_count"), b"many", None, None).await;
+        let told = check(&ground, &id).await;
+        assert_eq!((&told["consistent"], &told["missing"]), (&json!(false), &json!(["trip:t1"])), "{told:#}");
+        let mut trips = 2;
+        match how {
+            "repair" => drop(ground.app.repair_index(&id, &["James".to_owned()]).await.unwrap()),
+            "list" => {
+                let wanted = trips::reading::Wanted { limit: 100, ..Default::default() };
+                assert_eq!(user.list(&ground.app, Kind::Trip, &wanted).await.unwrap().total, 2);
+            }
+            _ => {
+                record::create(&ground.app, &user, Kind::Trip, &given(json!({ "id": "t3" }))).await.unwrap();
+                trips = 3;
+            }
+        }
+        let told = check(&ground, &id).await;
+        assert_eq!(
+            (&told["consistent"], &told["tripCount"]),
+            (&json!(true), &json!(trips)),
+            "{how}: {told:#}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_mark_makes_a_list_come_from_the_records() {
     let ground = Ground::new().await;
     let id = ground.user("james", "James").await;
