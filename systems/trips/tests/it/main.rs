@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod admin_doors;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod auto;
