@@ -19,6 +19,8 @@ mod giving_way;
 #[cfg(test)]
 mod hazards;
 #[cfg(test)]
+mod legacy_reads;
+#[cfg(test)]
 mod masked;
 #[cfg(test)]
 mod migration_after;
