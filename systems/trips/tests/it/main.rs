@@ -53,6 +53,8 @@ mod migration_sync;
 #[cfg(test)]
 mod service_accounts;
 #[cfg(test)]
+mod service_beside;
+#[cfg(test)]
 mod service_deletion;
 #[cfg(test)]
 mod service_index;
