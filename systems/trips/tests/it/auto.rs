@@ -1,9 +1,13 @@
 //! Migration at sign-in: each guard alone holds it back.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use trips::keyspace;
+use tidegate_store::kv::watched::{Fault, Plan, Watched};
+use tokio::sync::Notify;
 use trips::migration::Actor;
 use trips::migration::auto::{AutoOutcome, AutoSettings, DEFAULT_UID};
+use trips::{App, keyspace};
 
 use crate::migration_ground::{Ground, OLD};
 use crate::migration_service::{PASSWORD, Service};
@@ -195,6 +199,45 @@ async fn a_sign_in_is_answered_at_once_and_the_keys_follow_in_the_background() {
     assert_eq!(sign_in(PASSWORD).await, 200);
     until(async || service.ground.json(&migrations, &state).await["done"] == json!(true)).await;
     assert!(service.ground.entry(&keyspace::logs(), &format!("trip:{id}:t1")).await.is_some());
+}
+
+#[tokio::test]
+async fn a_sign_in_is_answered_before_the_first_operation_of_what_it_sets_going() {
+    let id = DEFAULT_UID;
+    let hash = trips::user::hashed(PASSWORD.to_owned()).await.unwrap();
+    let body = json!({ "username": "james", "password": PASSWORD }).to_string();
+    let signed_in = async |on: &'static str, plan: Plan| {
+        let mut ground = Ground::new().await;
+        ground.user_with_id(id, "james", "James", json!({ "password": hash })).await;
+        ground.trip("James", "t1", OLD).await;
+        let watched = Watched::new(ground.store.clone(), plan);
+        ground.app =
+            App::new(watched.clone(), &|name| (name == "MIGRATION_AUTO_ON_LOGIN").then(|| on.to_owned()));
+        let service = Service::new(ground).await;
+        let answer = service.bare_post("/api/auth/signin", "", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        (service, watched)
+    };
+    let (_service, watched) = signed_in("false", Plan::new()).await;
+    let of_sign_in = watched.operations().len();
+    let release = Arc::new(Notify::new());
+    let first = u64::try_from(of_sign_in).unwrap() + 1;
+    let (service, watched) = signed_in("true", Plan::new().at(first, Fault::Hold(release.clone()))).await;
+    until(async || watched.operations().len() == of_sign_in + 1).await;
+    let before = service.ground.data().await;
+    let journal = async || service.ground.keys(&keyspace::migrations(), "").await;
+    assert!(journal().await.is_empty(), "it waits at its first operation");
+    // Whoever is in goes on meanwhile.
+    let james = service.session_of(id.to_owned()).await;
+    let list = service.get("/api/trips", &james.cookie).await;
+    assert!(list.status == 200 && list.text.contains("\"t1\""), "{}", list.text);
+    assert!(journal().await.is_empty(), "it still waits");
+    let trip = format!("trip:{id}:t1");
+    assert!(!before.contains_key(&(keyspace::logs(), trip.clone())));
+    release.notify_one();
+    let state = format!("migration:{id}:state");
+    until(async || service.ground.json(&keyspace::migrations(), &state).await["done"] == json!(true)).await;
+    assert!(service.ground.entry(&keyspace::logs(), &trip).await.is_some());
 }
 
 /// Looks again and again, for half a minute.

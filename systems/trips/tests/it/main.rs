@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod admin_doors;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod auto;
@@ -16,6 +18,8 @@ mod commands_index;
 mod giving_way;
 #[cfg(test)]
 mod hazards;
+#[cfg(test)]
+mod legacy_reads;
 #[cfg(test)]
 mod masked;
 #[cfg(test)]
@@ -50,6 +54,8 @@ mod migration_sync;
 mod mileage;
 #[cfg(test)]
 mod service_accounts;
+#[cfg(test)]
+mod service_beside;
 #[cfg(test)]
 mod service_deletion;
 #[cfg(test)]

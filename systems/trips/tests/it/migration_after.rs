@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use trips::keyspace;
+use trips::migration::auto::AutoSettings;
 
 use crate::migration_ground::{Ground, NEW, OLD};
 use crate::migration_service::Service;
@@ -101,10 +102,16 @@ async fn an_account_that_is_deleted_after_the_migration_leaves_no_key() {
         if user.name.starts_with("Shared") || user.name.contains(":log:") || user.user_name == "user1" {
             continue;
         }
+        // An attempt of a sign-in is noted, too.
+        let settings = AutoSettings { on: true, uid: user.id.clone(), is_production: false };
+        ground.migration.after_sign_in(&settings, &user.id).await.unwrap();
         ground.run(&user.user_name, true).await;
+        let journal = ground.keys(&keyspace::migrations(), &format!("migration:{}:", user.id)).await;
+        assert!(journal.len() > 2, "{:?}: {journal:?}", user.shape);
         trips::deletion::delete(&ground.app, &user.id).await.unwrap();
         for ((namespace, key), (value, ..)) in ground.all().await {
-            if namespace == keyspace::migrations() {
+            // The trail alone stays.
+            if namespace == keyspace::migrations() && key.starts_with("audit:") {
                 continue;
             }
             let is_somebody_elses =

@@ -315,6 +315,13 @@ impl Ground {
         self.cohort(&[input], apply).await.results[input].clone()
     }
 
+    /// How many reads at legacy keys this service has counted.
+    pub(crate) fn legacy_reads(&self) -> u64 {
+        let told = self.app.metrics().render();
+        let count = told.lines().find_map(|line| line.strip_prefix("migration_legacy_reads "));
+        count.unwrap().parse().unwrap()
+    }
+
     pub(crate) async fn status(&self, input: &str) -> Value {
         self.migration.status(&[input.to_owned()]).await.1[input].clone()
     }

@@ -9,7 +9,7 @@ use crate::migration_ground::{Ground, NEW, OLD};
 #[tokio::test]
 async fn after_an_exact_restore_everything_is_as_it_was_and_the_trail_stays() {
     let ground = Ground::new().await;
-    trips::shapes::seed(&ground.store, "x", 17, 3).await.unwrap();
+    let seeded = trips::shapes::seed(&ground.store, "x", 17, 3).await.unwrap();
     let before = ground.data().await;
     let file = ground.directory.join("pre.json");
     ground.migration.snapshot(&file).await.unwrap();
@@ -26,6 +26,10 @@ async fn after_an_exact_restore_everything_is_as_it_was_and_the_trail_stays() {
     assert_eq!(ground.data().await, before);
     let after = ground.keys(&migrations, "audit:").await;
     assert!(trail.iter().all(|key| after.contains(key)), "the trail tells of what was undone");
+    for user in &seeded {
+        let check = ground.app.check_index(&user.id).await.unwrap();
+        assert_eq!(check["consistent"], json!(true), "{:?}: {check:#}", user.shape);
+    }
     assert!(ground.migration.is_stopped().await.unwrap());
     assert!(ground.keys(&migrations, "migration:").await.iter().all(|key| !key.contains(":ledger:")));
     ground.migration.stop(false, "again", &ground.actor()).await.unwrap();
@@ -53,6 +57,8 @@ async fn what_is_missing_comes_back_and_nothing_newer_is_touched() {
         [updated("kept").await, updated("lost").await, updated("new").await],
         [NEW, OLD, NEW].map(|at| json!(at))
     );
+    let check = ground.app.check_index(&id).await.unwrap();
+    assert_eq!((&check["consistent"], &check["live"]["trip"]), (&json!(true), &json!(3)), "{check:#}");
 }
 
 #[tokio::test]

@@ -91,7 +91,8 @@ async fn records_at_both_keys_are_one_list_and_the_one_updated_last_counts() {
     }
     let stored = ground.json(&keyspace::logs(), "trip:James B:t2").await;
     assert_eq!(stored["userId"], json!("James B"), "reading writes nothing");
-    assert!(ground.app.metrics().render().contains("migration_legacy_reads "), "legacy reads are counted");
+    // Two of the list stand under a name alone, and of one the copy there was newer, in the list and by itself.
+    assert!(ground.legacy_reads() >= 4, "{} legacy reads were counted", ground.legacy_reads());
     ground.put(&keyspace::migrations(), keyspace::DUAL_READ_KEY, &json!({ "on": false })).await;
     let mut found = ids(&ground, &id, &all()).await;
     found.sort();
