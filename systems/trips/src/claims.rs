@@ -1,7 +1,7 @@
 //! Who may claim a name under which legacy records stand.
 //!
 //! Display names are not unique, and `a` is the beginning of `a:b`. So a record under a name is somebody's only if no
-//! other account has that name in any of its spellings. The answer is computed from all stored accounts; which of them
+//! other account has that name in any of its spellings, or as its id. The answer is computed from all stored accounts; which of them
 //! changed is told by the versions in a listing, and only those are read again.
 //!
 //! Nobody gets records by taking a name: an account keeps its claim on names that it had, one that takes a name under
@@ -48,6 +48,8 @@ pub struct UserClaims {
 struct Known {
     accounts: HashMap<Key, (Version, String, Vec<String>)>,
     by_spelling: BTreeMap<String, BTreeSet<String>>,
+    /// The keys of all accounts, also of those that cannot be read.
+    keys: HashSet<Key>,
     /// Hashes of names that accounts which were deleted shared with others.
     released: BTreeSet<Key>,
     at: Option<Instant>,
@@ -56,8 +58,11 @@ struct Known {
 impl Known {
     /// The ids of all who may claim this.
     fn claimants(&self, spelling: &str) -> Vec<String> {
-        let ids = self.by_spelling.get(spelling).into_iter().flatten().cloned();
-        ids.chain(self.is_released(spelling).then(|| DELETED.to_owned())).collect()
+        let mut ids = self.by_spelling.get(spelling).cloned().unwrap_or_default();
+        if keyspace::user(spelling).is_ok_and(|key| self.keys.contains(&key)) {
+            ids.insert(spelling.to_owned());
+        }
+        ids.into_iter().chain(self.is_released(spelling).then(|| DELETED.to_owned())).collect()
     }
 
     fn is_released(&self, spelling: &str) -> bool {
@@ -142,6 +147,7 @@ impl UserClaims {
                 }
             }
         }
+        known.keys = seen;
         known.at = Some(begun);
         Ok(known)
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_store::kv::{Change, Condition, Key, Write};
 use trips::reading::{Reader, Wanted};
-use trips::record::Kind;
+use trips::record::{self, Kind};
 use trips::user::{self, NewUser};
 use trips::{AppError, deletion, keyspace, session};
 
@@ -50,6 +50,59 @@ async fn a_name_that_was_given_up_brings_the_next_one_nothing() {
     assert_eq!(trips_of(&ground, &owner).await, ["t1"], "nor can the next one get in the way");
     ground.run("thief", true).await;
     assert!(ground.keys(&keyspace::logs(), &format!("trip:{thief}:")).await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_is_called_as_the_id_of_another_reads_changes_and_deletes_nothing_of_theirs() {
+    // By the name that was taken; in another spelling; by an account that was stored so; of one that cannot be read.
+    for how in ["taken", "spelled", "stored", "unreadable"] {
+        let ground = Ground::new().await;
+        let victim = ground.user("victim", "Victim").await;
+        let thief = ground.user("thief", "Thief").await;
+        let name = if how == "spelled" { victim.to_uppercase() } else { victim.clone() };
+        if how == "taken" || how == "spelled" {
+            user::change_name(&ground.app, &thief, &name).await.unwrap();
+        } else {
+            let mut core = ground.json(&keyspace::users(), &format!("user:{thief}")).await;
+            core["name"] = json!(name);
+            ground.put(&keyspace::users(), &format!("user:{thief}"), &core).await;
+        }
+        if how == "unreadable" {
+            ground.raw(&keyspace::users(), &format!("user:{victim}"), b"no JSON", None, None).await;
+        }
+        ground.trip(&victim, "t1", OLD).await;
+        ground
+            .put(&keyspace::user_settings(), &format!("settings:{victim}"), &json!({ "theme": "dark" }))
+            .await;
+        let before = ground.keys(&keyspace::logs(), &format!("trip:{victim}:")).await;
+
+        assert!(trips_of(&ground, &thief).await.is_empty(), "{how}");
+        let account = user::by_id(&ground.app, &thief).await.unwrap().unwrap();
+        let reader = Reader::new(&ground.app, &thief, &account.value()).await.unwrap();
+        assert!(!reader.names().contains(&victim), "{how}: {:?}", reader.names());
+        let read = reader.get(&ground.app, Kind::Trip, "t1").await;
+        assert!(matches!(read, Err(AppError::Absent { .. })), "{how}: {read:?}");
+        let purged = record::purge(&ground.app, &reader, Kind::Trip, "t1").await;
+        assert!(matches!(purged, Err(AppError::Absent { .. })), "{how}: {purged:?}");
+        deletion::delete(&ground.app, &thief).await.unwrap();
+        assert_eq!(ground.keys(&keyspace::logs(), &format!("trip:{victim}:")).await, before, "{how}");
+        let settings = ground.json(&keyspace::user_settings(), &format!("settings:{victim}")).await;
+        assert_eq!(settings, json!({ "theme": "dark" }), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_called_as_the_own_id_keeps_all_of_it() {
+    let ground = Ground::new().await;
+    let id = ground.user("james", "James").await;
+    user::change_name(&ground.app, &id, &id).await.unwrap();
+    ground.trip("James", "t1", OLD).await;
+    ground.trip(&id, "t2", OLD).await;
+    let mut trips = trips_of(&ground, &id).await;
+    trips.sort();
+    assert_eq!(trips, ["t1", "t2"]);
+    let told = ground.run("james", true).await;
+    assert_eq!(told["done"], json!(true), "{told:#}");
 }
 
 #[tokio::test]
