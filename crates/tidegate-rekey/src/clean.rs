@@ -3,7 +3,7 @@
 use tidegate_store::kv::{Change, Condition, Key, Namespace, Version, Write, Written};
 
 use crate::report::LISTED_MAX;
-use crate::{Cleaned, Kind, Reason, Refusal, Rekey, RekeyError, Subject};
+use crate::{Cleaned, Kind, Reason, Refusal, Rekey, RekeyError, State, Subject};
 
 /// Keys of one batch.
 const BATCH: usize = 500;
@@ -15,6 +15,20 @@ impl Rekey {
     /// # Errors
     /// [`RekeyError::NotDone`], [`RekeyError::Held`], [`RekeyError::Store`]. What was removed before stays removed.
     pub async fn clean(&self, subject: &Subject, actor: &str) -> Result<Cleaned, RekeyError> {
+        self.clean_where(subject, actor, |_| true).await
+    }
+
+    /// As [`Rekey::clean`], only where the subject's state, which no run changes meanwhile, is one that the caller has
+    /// judged: a run between the judgement and the cleanup may have copied what is to stand longer.
+    ///
+    /// # Errors
+    /// Also [`RekeyError::Changed`], where it is another one.
+    pub async fn clean_where(
+        &self,
+        subject: &Subject,
+        actor: &str,
+        is_judged: impl Fn(&State) -> bool + Send,
+    ) -> Result<Cleaned, RekeyError> {
         subject.check()?;
         let not_done = || RekeyError::NotDone { id: subject.id.clone() };
         if !self.state(&subject.id).await?.is_some_and(|state| state.done) {
@@ -25,6 +39,10 @@ impl Rekey {
         if !known.state.as_ref().is_some_and(|(state, _)| state.done) {
             self.give_back(&lease).await?;
             return Err(not_done());
+        }
+        if known.state.as_ref().is_some_and(|(state, _)| !is_judged(state)) {
+            self.give_back(&lease).await?;
+            return Err(RekeyError::Changed { id: subject.id.clone() });
         }
         let mut cleaned = Cleaned { subject: subject.id.clone(), ..Cleaned::default() };
         let mut keys: Vec<(String, Namespace, Key, Version)> = known

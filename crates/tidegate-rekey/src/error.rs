@@ -81,6 +81,12 @@ pub enum RekeyError {
         /// The subject.
         id: String,
     },
+    /// A cleanup of somebody for whom a run went on since it was judged.
+    #[error("a run for `{id}` copied more since the cleanup was judged; look again and repeat it")]
+    Changed {
+        /// The subject.
+        id: String,
+    },
     /// A decision on a record that is not there to be decided.
     #[error("`{key}` in {namespace} is not in quarantine for `{id}`; run dry or apply and look again")]
     NotQuarantined {

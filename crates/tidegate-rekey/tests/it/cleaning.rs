@@ -1,6 +1,6 @@
 //! Legacy keys are removed at the end, and only then.
 
-use tidegate_rekey::{Reason, RekeyError, Resolution, STOP_KEY};
+use tidegate_rekey::{Reason, RekeyError, Resolution, STOP_KEY, State};
 
 use crate::world::{MID, NEW, World, at, james, put, trip};
 
@@ -28,6 +28,28 @@ async fn only_the_legacy_keys_of_who_is_done_are_removed() {
     let again = rekey.clean(&james(), "jane").await.unwrap();
     assert_eq!((again.deleted, again.gone), (0, 2));
     assert!(world.apply(&james()).await.done);
+}
+
+#[tokio::test]
+async fn what_a_run_copied_behind_the_judgement_of_a_cleanup_stays() {
+    let world = World::new();
+    world.put("LOGS", "trip:James:1", &trip("1", "James", MID)).await;
+    assert!(world.apply(&james()).await.done);
+    let rekey = world.rekey();
+    let judged = rekey.state("u-1").await.unwrap().unwrap();
+    world.put("LOGS", "trip:James:late", &trip("late", "James", MID)).await;
+    assert!(world.apply(&james()).await.done);
+    let is_judged = |state: &State| state.migrated == judged.migrated;
+    let refused = rekey.clean_where(&james(), "jane", is_judged).await;
+    assert!(matches!(&refused, Err(RekeyError::Changed { id }) if id == "u-1"), "{refused:?}");
+    for key in ["trip:James:1", "trip:James:late"] {
+        assert!(world.get("LOGS", key).await.is_some(), "{key}");
+    }
+    // A run that copied nothing changes no judgement.
+    let judged = rekey.state("u-1").await.unwrap().unwrap();
+    assert!(world.apply(&james()).await.done);
+    let is_judged = |state: &State| state.migrated == judged.migrated;
+    assert_eq!(rekey.clean_where(&james(), "jane", is_judged).await.unwrap().deleted, 2);
 }
 
 #[tokio::test]

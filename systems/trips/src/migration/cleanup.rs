@@ -1,6 +1,7 @@
 //! Removing legacy keys, long after they were copied.
 
 use serde_json::{Map, Value, json};
+use tidegate_rekey::State;
 use tidegate_store::kv::{Change, Condition, Key, Write, Written};
 
 use super::counters::is_month;
@@ -57,11 +58,12 @@ impl Migration {
         if let Some(why) = held_back {
             return Err(MigrationError::Refused(why.to_owned()));
         }
-        if !self.rekey.state(id).await?.is_some_and(|state| state.done) {
+        // Ahead of the time: a run that copies more behind this look makes the cleanup begin anew.
+        let Some(judged) = self.rekey.state(id).await?.filter(|state| state.done) else {
             return Err(MigrationError::Refused(
                 "the user is not done; apply the migration first".to_owned(),
             ));
-        }
+        };
         let now = self.store.now().await?;
         let since = document::read::<i64>(&*self.store, &keyspace::migrations(), &done_key(id)).await?;
         let days = since.map(|since| (now.0 - since.value).div_euclid(DAY_SECONDS));
@@ -77,7 +79,8 @@ impl Migration {
         }
         let event = actor.event(Action::Cleanup, true).about(id);
         self.audit.append(event.clone().with("phase", "started").with("legacyKeys", owned)).await?;
-        let cleaned = self.rekey.clean(&found.subject, &actor.name).await?;
+        let is_judged = |state: &State| state.migrated == judged.migrated;
+        let cleaned = self.rekey.clean_where(&found.subject, &actor.name, is_judged).await?;
         let proven = self.proven(&found.subject).await?;
         let counters = self.clean_counters(id, &proven).await?;
         let index = self.wipe_legacy_index(id, &proven).await?;
