@@ -50,7 +50,7 @@ impl Metrics {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records were read at legacy keys.
+    /// Answers came from legacy keys.
     pub fn legacy_reads(&self, count: u64) {
         self.legacy_reads.fetch_add(count, Ordering::Relaxed);
         self.unflushed.fetch_add(count, Ordering::Relaxed);

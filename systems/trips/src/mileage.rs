@@ -26,6 +26,9 @@ pub async fn take_over(store: &dyn KvStore) -> Result<u64, AppError> {
             }
         }
     }
+    if taken > 0 {
+        tracing::info!(taken, "keys under the former spelling of a namespace were taken over");
+    }
     Ok(taken)
 }
 

@@ -27,6 +27,15 @@ async fn ran(hint: &str) -> Stage {
     stage
 }
 
+/// Journals a run of another page behind the first one.
+async fn run_another(stage: &Stage) {
+    let more =
+        page(PAGE).replace("## One", "## One\n\n```sql\n-- @check c\n-- @expect true\nSELECT true\n```\n");
+    let mut runner = stage.open(&more.replace("@runbook test", "@runbook next"), Purpose::Run).await.unwrap();
+    done(&runner.forward().await);
+    runner.close().await;
+}
+
 /// Why the journal is refused: by a run, by an audit and by the doctor alike.
 async fn refused(stage: &Stage, code: &str) -> String {
     let Err(OpenError::Journal(error)) = stage.open(&page(PAGE), Purpose::Run).await else {
@@ -150,12 +159,7 @@ fn a_head_that_was_kept_proves_what_stands_before_it() {
         assert!(plain.holds() && plain.to_string().contains("proves consistency only"), "{plain}");
 
         // More is journaled; the head that was kept is still that of an event.
-        let more = page(PAGE)
-            .replace("## One", "## One\n\n```sql\n-- @check c\n-- @expect true\nSELECT true\n```\n");
-        let mut runner =
-            stage.open(&more.replace("@runbook test", "@runbook next"), Purpose::Run).await.unwrap();
-        done(&runner.forward().await);
-        runner.close().await;
+        run_another(&stage).await;
         let proven = audit::verify(&session, Some(&kept.hash.to_string())).await.unwrap();
         let later = proven.events - kept.seq;
         assert_eq!(proven.proof, Proof::Unchanged { event: kept.seq, later });
@@ -175,12 +179,7 @@ fn whoever_reads_on_has_what_a_reader_of_all_has() {
         assert_eq!((grown.head, &grown.hashes), (whole.head, &whole.hashes));
 
         // More is journaled: it follows what was read, and what was read is not asked for again.
-        let more = page(PAGE)
-            .replace("## One", "## One\n\n```sql\n-- @check c\n-- @expect true\nSELECT true\n```\n");
-        let mut runner =
-            stage.open(&more.replace("@runbook test", "@runbook next"), Purpose::Run).await.unwrap();
-        done(&runner.forward().await);
-        runner.close().await;
+        run_another(&stage).await;
         tamper(&stage, "UPDATE tidegate.event SET body = replace(body, 'alice', 'mallory') WHERE seq = 1")
             .await;
         grown.read_on(&session).await.unwrap();

@@ -31,6 +31,30 @@ async fn a_display_name_of_two_users_gives_neither_the_other_ones_records() {
 }
 
 #[tokio::test]
+async fn a_dry_run_is_a_success_where_an_apply_would_be_one_and_nowhere_else() {
+    let ground = Ground::new().await;
+    ground.user("plain", "Plain").await;
+    ground.trip("Plain", "t1", OLD).await;
+    // A name of two: quarantined.
+    ground.user("james1", "James").await;
+    ground.user("james2", "James").await;
+    ground.trip("James", "t1", OLD).await;
+    // Two copies of one time that differ: left to people.
+    let differs = ground.user("differs", "Differs").await;
+    for (owner, more) in [("Differs", "one"), (differs.as_str(), "another")] {
+        let body = json!({ "id": "t1", "userId": owner, "updatedAt": OLD, "note": more });
+        ground.put(&logs(), &format!("trip:{owner}:t1"), &body).await;
+    }
+    for (user, is_clean) in [("plain", true), ("james1", false), ("differs", false)] {
+        let users = [user.to_owned()];
+        let dry = ground.migration.cohort(&users, false, &ground.actor()).await;
+        assert_eq!(dry.success, is_clean, "{user}: {:#?}", dry.results);
+        let applied = ground.migration.cohort(&users, true, &ground.actor()).await;
+        assert_eq!(applied.success, is_clean, "{user}: {:#?}", applied.results);
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_begins_another_name_does_not_take_its_keys() {
     let ground = Ground::new().await;
     let short = ground.user("a", "a").await;
